@@ -1,0 +1,221 @@
+// The contract as the program uses it: what the options of a service's descriptor say, resolved for one installation. Nothing else in
+// the library reads the options, and nothing outside proto/ spells a subject, a stream or a default.
+import { getOption, hasOption, type DescMethod, type DescService } from "@bufbuild/protobuf";
+import type { Duration } from "@bufbuild/protobuf/wkt";
+import {
+  Idempotency,
+  method as methodOption,
+  service as serviceOption,
+  StreamRole,
+  StreamStorage,
+} from "@pipeline/messages";
+import type { Installation } from "./names.ts";
+
+/** A subject pattern: literal tokens and fields of the request. */
+export interface SubjectPattern {
+  /** As the contract spells it, installation prefix included. */
+  readonly text: string;
+  /** With `*` for every field: what one subscribes to. */
+  readonly filter: string;
+  /** Index of the token that holds each field, by the field's name in the proto. */
+  readonly fields: ReadonlyMap<string, number>;
+  readonly tokens: readonly string[];
+}
+
+export interface EventContract {
+  readonly pattern: SubjectPattern;
+  readonly stream: string;
+}
+
+export interface ReplyContract {
+  readonly subject: SubjectPattern;
+  readonly frames: SubjectPattern | undefined;
+  readonly framesField: string | undefined;
+  readonly overrideField: string | undefined;
+  /** Prefixes, each ending in a dot, below which the override may lie; `{user_id}` stands for the caller. */
+  readonly overridePrefixes: readonly string[];
+}
+
+export interface RetryContract {
+  readonly maxAttempts: number;
+  readonly initialDelayMs: number;
+  readonly maxDelayMs: number;
+  readonly factor: number;
+}
+
+export interface MethodContract {
+  readonly desc: DescMethod;
+  /** Full name, `messages.v1.ChatService.Chat`; with the installation prefix it is the request subject. */
+  readonly name: string;
+  /** Last part of the name with the service, one token: `ChatService-Chat`. Used in names of consumers and private subjects. */
+  readonly token: string;
+  readonly handler: string;
+  /** Subjects of request-reply calls, prefix included; empty for an rpc that is reached by events only. */
+  readonly requestSubjects: readonly string[];
+  readonly events: readonly EventContract[];
+  readonly reply: ReplyContract | undefined;
+  readonly deadlineMs: number;
+  readonly concurrency: number;
+  readonly retry: RetryContract;
+  readonly storedAnswer: boolean;
+  readonly orderingField: string | undefined;
+  /** Streaming rpc whose stream this one folds into one answer. Claim and answer belong to that rpc. */
+  readonly folds: string | undefined;
+  readonly ackWaitMs: number;
+}
+
+export interface StreamContract {
+  readonly name: string;
+  readonly subjects: readonly string[];
+  readonly role: "ingress" | "frames";
+  readonly maxAgeMs: number;
+  readonly storage: "file" | "memory";
+  readonly maxBytes: number;
+  readonly replicas: number;
+}
+
+export interface ServiceContract {
+  readonly desc: DescService;
+  readonly handler: string;
+  readonly streams: readonly StreamContract[];
+  readonly methods: readonly MethodContract[];
+}
+
+/** What the contract says of a service. Throws an Error that names what is missing or contradicts itself. */
+export function readContract(desc: DescService, at: Installation): ServiceContract {
+  if (!hasOption(desc, serviceOption)) {
+    throw new Error(`${desc.typeName} has no option (handler.v1.service)`);
+  }
+  const { handler, streams } = getOption(desc, serviceOption);
+  const contract: ServiceContract = {
+    desc,
+    handler,
+    streams: streams.map((stream) => ({
+      name: at.namePrefix + stream.name,
+      subjects: stream.subjects.map((subject) => at.subjectPrefix + subject),
+      role: stream.role === StreamRole.FRAMES ? "frames" : "ingress",
+      maxAgeMs: milliseconds(stream.maxAge) ?? 0,
+      storage: stream.storage === StreamStorage.MEMORY ? "memory" : "file",
+      maxBytes: Number(stream.maxBytes),
+      replicas: Math.max(1, stream.replicas),
+    })),
+    methods: desc.methods.map((method) => readMethod(method, handler, at)),
+  };
+  check(contract);
+  return contract;
+}
+
+function readMethod(desc: DescMethod, handler: string, at: Installation): MethodContract {
+  const binding = getOption(desc, methodOption);
+  const name = `${desc.parent.typeName}.${desc.name}`;
+  const reply = binding.reply;
+  const subject = (text: string) => parsePattern(at.subjectPrefix + text);
+  return {
+    desc,
+    name,
+    token: `${desc.parent.name}-${desc.name}`,
+    handler,
+    requestSubjects: binding.eventsOnly
+      ? []
+      : [name, ...binding.requestSubjects].map((text) => at.subjectPrefix + text),
+    events: binding.events.map((event) => ({
+      pattern: subject(event.subject),
+      stream: at.namePrefix + event.stream,
+    })),
+    reply: reply && {
+      subject: subject(reply.subject),
+      frames: reply.framesSubject === "" ? undefined : subject(reply.framesSubject),
+      framesField: reply.framesField === "" ? undefined : reply.framesField,
+      overrideField: reply.overrideField === "" ? undefined : reply.overrideField,
+      overridePrefixes: reply.overridePrefixes.map((text) => at.subjectPrefix + text),
+    },
+    deadlineMs: milliseconds(binding.deadline) ?? 60_000,
+    concurrency: binding.concurrency === 0 ? 16 : binding.concurrency,
+    retry: {
+      maxAttempts: binding.retry?.maxAttempts ?? 5,
+      initialDelayMs: milliseconds(binding.retry?.initialDelay) ?? 1000,
+      maxDelayMs: milliseconds(binding.retry?.maxDelay) ?? 60_000,
+      factor: binding.retry?.factor ?? 5,
+    },
+    storedAnswer: binding.idempotency === Idempotency.STORED_ANSWER,
+    orderingField: binding.orderingField === "" ? undefined : binding.orderingField,
+    folds: binding.folds === "" ? undefined : binding.folds,
+    ackWaitMs: milliseconds(binding.ackWait) ?? 30_000,
+  };
+}
+
+/** A pattern from its text: dots part tokens, `{field}` is one token. */
+export function parsePattern(text: string): SubjectPattern {
+  const tokens = text.split(".");
+  const fields = new Map<string, number>();
+  tokens.forEach((token, index) => {
+    const field = /^\{(\w+)\}$/.exec(token)?.[1];
+    if (field !== undefined) fields.set(field, index);
+  });
+  const filter = tokens.map((token) => (token.startsWith("{") ? "*" : token)).join(".");
+  return { text, filter, fields, tokens };
+}
+
+/** Values of the fields in a subject that the pattern's filter matched. */
+export function fieldsOf(pattern: SubjectPattern, subject: string): Map<string, string> {
+  const tokens = subject.split(".");
+  const values = new Map<string, string>();
+  for (const [field, index] of pattern.fields) values.set(field, tokens[index] ?? "");
+  return values;
+}
+
+/** The subject that a pattern names for these values, or undefined where a value is missing or is no single literal token. */
+export function fill(pattern: SubjectPattern, values: (field: string) => string | undefined): string | undefined {
+  const out = [...pattern.tokens];
+  for (const [field, index] of pattern.fields) {
+    const value = values(field);
+    if (value === undefined || !isToken(value)) return undefined;
+    out[index] = value;
+  }
+  return out.join(".");
+}
+
+/** True for text that is one literal token of a subject. */
+export function isToken(text: string): boolean {
+  return text !== "" && text.length <= 256 && !/[\s.*>\u0000-\u001f\u007f]/u.test(text);
+}
+
+/** Whether a subject (or a filter) lies within a filter. */
+export function covers(filter: string, subject: string): boolean {
+  const want = filter.split(".");
+  const have = subject.split(".");
+  for (const [index, token] of want.entries()) {
+    if (token === ">") return have.length > index;
+    const other = have[index];
+    if (other === undefined || other === ">") return false;
+    if (token !== "*" && token !== other) return false;
+  }
+  return want.length === have.length;
+}
+
+function milliseconds(duration: Duration | undefined): number | undefined {
+  return duration && Number(duration.seconds) * 1000 + Math.round(duration.nanos / 1e6);
+}
+
+function check({ desc, streams, methods }: ServiceContract): void {
+  for (const method of methods) {
+    for (const { pattern, stream } of method.events) {
+      const home = streams.find(({ name }) => name === stream);
+      if (home === undefined) {
+        throw new Error(`${method.name}: stream ${stream} is not among the streams of ${desc.typeName}`);
+      }
+      if (!home.subjects.some((filter) => covers(filter, pattern.filter))) {
+        throw new Error(`${method.name}: stream ${stream} does not capture ${pattern.text}`);
+      }
+    }
+    for (const subject of method.requestSubjects) {
+      const captor = streams.find((stream) => stream.subjects.some((filter) => covers(filter, subject)));
+      if (captor) {
+        throw new Error(`${method.name}: request subject ${subject} is captured by stream ${captor.name}, whose PubAck would answer it`);
+      }
+    }
+    if (method.folds !== undefined && !methods.some(({ desc: { name } }) => name === method.folds)) {
+      throw new Error(`${method.name} folds ${method.folds}, which ${desc.typeName} does not have`);
+    }
+  }
+}

@@ -1,0 +1,180 @@
+// One message through the library: read, identify, validate, run, answer. The same path for request subjects and events; the way gives
+// the sink and settles afterwards.
+//
+// I1  Every message ends in exactly one of `sink.finish`, `sink.fail` and `way.reject`.
+// I2  Nothing is thrown: whatever goes wrong is in the outcome.
+import type { Call, Incoming, Outcome, ReplySink } from "./call.ts";
+import { contentTypeOf, decode, loadMessagePack, type ContentType } from "./codec.ts";
+import { HandlerError } from "./error.ts";
+import { readText } from "./fields.ts";
+import { identify, type Identity } from "./identity.ts";
+import { LiveCall, type Clock } from "./live-call.ts";
+import type { Logger } from "./log.ts";
+import type { Middleware } from "./middleware.ts";
+import { headers } from "./names.ts";
+import { runHandler } from "./run-handler.ts";
+import { hasRules, validate } from "./validation.ts";
+
+/** Longest time that a caller may ask for, ms. */
+const longestDeadlineMs = 3_600_000;
+
+/** What is known of a message that never became a call. */
+export type Known = Partial<Identity> & { contentType?: ContentType };
+
+/** How answers leave; one for each path. */
+export interface Way {
+  /** Sink of a call. Called before the handler runs. */
+  open(call: Call): ReplySink;
+  /** Answers a message that could not be read, identified or validated. */
+  reject(incoming: Incoming, error: HandlerError, known: Known): Promise<void> | void;
+}
+
+/** Runs a request at most once at a time and gives its stored answer to whoever asks again. */
+export interface Once {
+  run(call: Call, sink: ReplySink, execute: (sink: ReplySink) => Promise<Outcome>): Promise<Outcome>;
+}
+
+/** Runs calls of one ordering key one at a time. */
+export interface Ordering {
+  run(call: Call, key: string, execute: () => Promise<Outcome>): Promise<Outcome>;
+}
+
+/** Watches calls for metrics, traces and discovery. */
+export interface Observer {
+  /** Around the handler of one call; like a middleware, but outermost. */
+  readonly around: Middleware;
+  /** A message ended. `call` is undefined where it never became one. */
+  ended(incoming: Incoming, call: Call | undefined, outcome: Outcome, durationMs: number): void;
+}
+
+export interface DispatcherOptions {
+  readonly middleware: Middleware;
+  readonly once: Once | undefined;
+  readonly ordering: Ordering | undefined;
+  readonly observer: Observer | undefined;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface Dispatcher {
+  /** Resolves when the last reply is out. Never rejects. */
+  dispatch(incoming: Incoming, way: Way): Promise<Outcome>;
+  /** Ends every call in flight with this reason. */
+  abortAll(reason: HandlerError): void;
+  readonly inFlight: number;
+}
+
+/** True for a call whose answer is stored and given again. */
+export function isAnsweredOnce(call: Call): boolean {
+  return call.method.contract.storedAnswer && call.ownId && call.responseSubject !== undefined;
+}
+
+export function createDispatcher(options: DispatcherOptions): Dispatcher {
+  const live = new Set<Call>();
+  const { middleware, once, ordering, observer, clock, log } = options;
+
+  async function admit(incoming: Incoming, known: Known): Promise<Call> {
+    const { method, data, headers: given } = incoming;
+    const contentType = contentTypeOf(given?.get(headers.contentType), data);
+    known.contentType = contentType;
+    if (contentType === "application/msgpack") await loadMessagePack();
+    const request = decode(method.input, data, contentType);
+    const identity = identify(incoming, request, known);
+    if (hasRules(method.input)) await validate(method.input, request);
+    const deadline = deadlineOf(incoming);
+    if (deadline <= Date.now()) throw new HandlerError("the deadline had passed before the call began", "deadline_exceeded");
+    const context = new LiveCall({
+      method: method.contract,
+      requestId: identity.requestId,
+      attempt: incoming.attempt,
+      deadline,
+      caller: identity.caller,
+      way: incoming.way,
+      log,
+      clock,
+    });
+    return { incoming, method, request, context, contentType, ...identity, abort: context.abort };
+  }
+
+  async function execute(call: Call, context: LiveCall, sink: ReplySink): Promise<Outcome> {
+    try {
+      const run = () => context.race(runHandler(call, context, sink));
+      await middleware(context, observer ? () => observer.around(context, run) : run);
+      return { ok: true };
+    } catch (reason) {
+      const error = HandlerError.from(reason);
+      context.abort(error); // the handler may still be running: its signal must tell it that nobody waits
+      await sink.fail(error);
+      return { ok: false, error };
+    }
+  }
+
+  async function run(call: Call, context: LiveCall, way: Way): Promise<Outcome> {
+    const sink = way.open(call);
+    const key = orderingKey(call);
+    const ordered = (out: ReplySink) =>
+      ordering && key !== undefined
+        ? ordering.run(call, key, () => execute(call, context, out))
+        : execute(call, context, out);
+    try {
+      return await (once && isAnsweredOnce(call) ? once.run(call, sink, ordered) : ordered(sink));
+    } catch (reason) {
+      const error = HandlerError.from(reason);
+      if (error.code === "internal") log.error({ error: error.cause ?? error }, "a call failed outside its handler");
+      await sink.fail(error);
+      return { ok: false, error };
+    }
+  }
+
+  return {
+    async dispatch(incoming, way) {
+      const start = performance.now();
+      const known: Known = {};
+      let call: Call | undefined;
+      let outcome: Outcome;
+      try {
+        call = await admit(incoming, known);
+        live.add(call);
+        outcome = await run(call, call.context as LiveCall, way);
+      } catch (reason) {
+        const error = HandlerError.from(reason);
+        outcome = { ok: false, error };
+        try {
+          await (call ? way.open(call).fail(error) : way.reject(incoming, error, known));
+        } catch (failure) {
+          log.error({ error: failure }, "an error could not be answered");
+        }
+      } finally {
+        if (call) {
+          live.delete(call);
+          (call.context as LiveCall).end();
+        }
+      }
+      observer?.ended(incoming, call, outcome, performance.now() - start);
+      return outcome;
+    },
+    abortAll(reason) {
+      for (const call of live) call.abort(reason);
+    },
+    get inFlight() {
+      return live.size;
+    },
+  };
+}
+
+/** Unix ms. A deadline header counts from the publish; without one the contract's time counts from this delivery, so that an outage does not turn a backlog into dead letters. */
+function deadlineOf({ headers: given, publishedAt, method }: Incoming): number {
+  const absolute = Number(given?.get(headers.deadlineAt) || Number.NaN);
+  if (Number.isFinite(absolute)) return Math.min(absolute, Date.now() + longestDeadlineMs);
+  const text = given?.get(headers.deadlineMs);
+  if (!text) return Date.now() + method.contract.deadlineMs;
+  const relative = Number(text);
+  if (!(relative > 0)) throw new HandlerError(`header ${headers.deadlineMs} must be a positive number of milliseconds`, "invalid_argument");
+  return publishedAt + Math.min(relative, longestDeadlineMs);
+}
+
+function orderingKey({ method, request }: Call): string | undefined {
+  const { orderingField } = method.contract;
+  return orderingField === undefined ? undefined : readText(method.input, request, orderingField) || undefined;
+}
+

@@ -1,0 +1,106 @@
+// Answers to events: frames on the frames subject while the call runs, one final answer on the response subject; or all of it to an inbox,
+// for a call that came through the durable subject.
+//
+// I1  Only the last attempt's failure is answered: a failure that will be retried stays silent.
+// I2  An answer that is stored is not published here: the server republishes it from where it is stored.
+// I3  `already_exists` is told to an inbox only, never on a response subject.
+import type { Message } from "@bufbuild/protobuf";
+import type { NatsConnection } from "@nats-io/nats-core";
+import { answerHeaders, errorAnswer, errorFrame, setErrorHeaders } from "./answer.ts";
+import type { FramePublisher } from "./answers/frames.ts";
+import type { Call, Incoming, ReplySink } from "./call.ts";
+import { encode } from "./codec.ts";
+import { isFinal } from "./delivery/settlement.ts";
+import { isAnsweredOnce, type Known, type Way } from "./dispatch.ts";
+import type { HandlerError } from "./error.ts";
+import { createInboxSink, type InboxSinkOptions } from "./inbox-sink.ts";
+import { headers } from "./names.ts";
+import { replyWithError } from "./request-way.ts";
+
+export interface EventWayOptions extends InboxSinkOptions {
+  readonly frames: FramePublisher;
+  /** First tokens of the durable subjects: only messages there may name an inbox. */
+  readonly durablePrefix: string;
+}
+
+/** The way of all events of a process. */
+export function createEventWay(options: EventWayOptions): Way {
+  const { nc } = options;
+  return {
+    open(call) {
+      const inbox = inboxOf(call.incoming, options.durablePrefix);
+      if (inbox === undefined) return new EventSink(nc, call, options.frames);
+      return createInboxSink(call, inbox, options);
+    },
+    reject(incoming, error, known) {
+      if (!isFinal(error, incoming)) return;
+      const inbox = inboxOf(incoming, options.durablePrefix);
+      if (inbox !== undefined) replyWithError(nc, incoming.method, inbox, error, known);
+      else publishRejection(nc, incoming, error, known);
+    },
+  };
+}
+
+class EventSink implements ReplySink {
+  readonly #nc: NatsConnection;
+  readonly #call: Call;
+  readonly #frames: FramePublisher;
+  #sequence = 0;
+
+  constructor(nc: NatsConnection, call: Call, frames: FramePublisher) {
+    this.#nc = nc;
+    this.#call = call;
+    this.#frames = frames;
+  }
+
+  frame(frame: Message, sequence: number): Promise<void> | void {
+    this.#sequence = sequence;
+    return this.#frames.publish(this.#call, frame, sequence);
+  }
+
+  async finish(answer: Message | undefined): Promise<void> {
+    const { method, responseSubject, contentType } = this.#call;
+    if (answer === undefined || responseSubject === undefined || isAnsweredOnce(this.#call)) return;
+    const desc = method.folded?.output ?? method.output;
+    const out = answerHeaders(desc, contentType);
+    out.set(headers.status, "ok");
+    this.#nc.publish(responseSubject, encode(desc, answer, contentType), { headers: out });
+    await this.#nc.flush();
+  }
+
+  async fail(error: HandlerError): Promise<void> {
+    const { method, responseSubject, framesSubject, contentType, incoming, context } = this.#call;
+    if (!isFinal(error, incoming) || error.code === "already_exists") return;
+    const { requestId } = context;
+    if (framesSubject !== undefined) {
+      const at = { requestId, sequence: this.#sequence + 1, attempt: incoming.attempt };
+      await this.#frames.publish(this.#call, errorFrame(method.output, error, at), at.sequence);
+    }
+    if (responseSubject === undefined || isAnsweredOnce(this.#call)) return;
+    const desc = method.folded?.output ?? method.output;
+    const out = setErrorHeaders(answerHeaders(desc, contentType), error);
+    this.#nc.publish(responseSubject, encode(desc, errorAnswer(desc, error, requestId), contentType), { headers: out });
+    await this.#nc.flush();
+  }
+}
+
+/** An error about a message that never became a call: on the legal response subject if it is known, else where the id would stand as `_invalid`. */
+function publishRejection(nc: NatsConnection, { method }: Incoming, error: HandlerError, known: Known): void {
+  const reply = method.contract.reply;
+  if (reply === undefined) return;
+  const token = (field: string) =>
+    field === "user_id" ? (known.caller?.userId ?? "_invalid") : field === "request_id" ? (known.requestId ?? "_invalid") : "_invalid";
+  const tokens = reply.subject.tokens.map((text) => (text.startsWith("{") ? token(text.slice(1, -1)) || "_invalid" : text));
+  const desc = method.folded?.output ?? method.output;
+  const type = known.contentType ?? "application/x-protobuf";
+  const body = encode(desc, errorAnswer(desc, error, known.requestId ?? ""), type);
+  nc.publish(known.responseSubject ?? tokens.join("."), body, { headers: setErrorHeaders(answerHeaders(desc, type), error) });
+}
+
+/** The inbox of a durable call. Only messages on the durable subject may name one, and only an inbox: nothing else is published to. */
+function inboxOf({ headers: given, subject }: Incoming, durablePrefix: string): string | undefined {
+  const origin = given?.get(headers.originalSubject) || subject;
+  if (!origin.startsWith(durablePrefix)) return undefined;
+  const inbox = given?.get(headers.replyTo);
+  return inbox && /^_INBOX[\w-]*(\.[\w-]+){1,4}$/.test(inbox) ? inbox : undefined;
+}
