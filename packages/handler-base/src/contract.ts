@@ -77,6 +77,8 @@ export interface StreamContract {
 export interface ServiceContract {
   readonly desc: DescService;
   readonly handler: string;
+  /** Version of the binding, from 1. */
+  readonly version: number;
   readonly streams: readonly StreamContract[];
   readonly methods: readonly MethodContract[];
 }
@@ -86,10 +88,11 @@ export function readContract(desc: DescService, at: Installation): ServiceContra
   if (!hasOption(desc, serviceOption)) {
     throw new Error(`${desc.typeName} has no option (handler.v1.service)`);
   }
-  const { handler, streams } = getOption(desc, serviceOption);
+  const { handler, streams, version } = getOption(desc, serviceOption);
   const contract: ServiceContract = {
     desc,
     handler,
+    version: Math.max(1, version),
     streams: streams.map((stream) => ({
       name: at.namePrefix + stream.name,
       subjects: stream.subjects.map((subject) => at.subjectPrefix + subject),
@@ -211,7 +214,9 @@ function check({ desc, streams, methods }: ServiceContract): void {
     for (const subject of method.requestSubjects) {
       const captor = streams.find((stream) => stream.subjects.some((filter) => covers(filter, subject)));
       if (captor) {
-        throw new Error(`${method.name}: request subject ${subject} is captured by stream ${captor.name}, whose PubAck would answer it`);
+        throw new Error(
+          `${method.name}: request subject ${subject} is captured by stream ${captor.name}, whose PubAck would answer it`,
+        );
       }
     }
     if (method.folds !== undefined && !methods.some(({ desc: { name } }) => name === method.folds)) {

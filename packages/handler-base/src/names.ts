@@ -80,24 +80,38 @@ export function names(at: Installation) {
     /** Where copies of failed messages wait, and where they come out. */
     later: (handler: string, key: string) => `${s}_later.${handler}.${key}`,
     retry: (handler: string, method: string) => `${s}_retry.${handler}.${method}`,
-    deadLetter: (handler: string, method: string, cause: string) =>
-      `${s}_dlq.${handler}.${method}.${cause}`,
+    deadLetter: (handler: string, method: string, cause: string) => `${s}_dlq.${handler}.${method}.${cause}`,
     stream: {
       interactive: (handler: string) => `${n}INTERACTIVE_${upper(handler)}`,
       retry: (handler: string) => `${n}RETRY_${upper(handler)}`,
       deadLetters: (handler: string) => `${n}DLQ_${upper(handler)}`,
       /** Stored answers whose public subjects start with the token `root`; one stream a root. */
       finals: (root: string) => `${n}FINALS_${upper(root)}`,
+      /** Server notices of messages that were delivered too often; what the sweeper reads. */
+      advisories: (handler: string) => `${n}ADVISORIES_${upper(handler)}`,
+    },
+    /** What the private streams capture. */
+    captured: {
+      retry: (handler: string) => [`${s}_later.${handler}.>`, `${s}_retry.${handler}.>`],
+      deadLetters: (handler: string) => [`${s}_dlq.${handler}.>`],
+      /** `root` is the first token of public subjects, without the installation's prefix. */
+      finals: (root: string) => ({ src: `${s}_final.*.${s}${root}.>`, dest: `${s}${root}.>` }),
+      advisory: (stream: string, consumer: string) =>
+        `$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.${stream}.${consumer}`,
     },
     bucket: {
       /** Leases on work in flight and on ordering keys. */
       leases: `${n}handler_leases`,
       /** Objects that hold payloads too large for a message. */
       claimChecks: `${n}handler_payloads`,
+      /** A bucket that a service declares for itself. */
+      own: (name: string) => `${n}${name}`,
     },
     /** Durable consumer of a method on a stream. */
     consumer: (handler: string, method: string, kind: "events" | "retry" | "interactive") =>
       `${n}${handler}_${method}_${kind}`,
+    /** Durable consumer of a handler's advisories. */
+    sweeper: (handler: string) => `${n}${handler}_sweeper`,
   };
 }
 
