@@ -1,0 +1,42 @@
+#!/usr/bin/env node
+// The command line `handlers`: finds the command, runs it, and turns what it throws into one line and an exit code.
+import { commands } from "./commands/index.ts";
+import { UsageError } from "./usage.ts";
+
+async function main(argv: readonly string[]): Promise<number> {
+  const [name = "help", ...rest] = argv;
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => {
+      if (stop.signal.aborted) process.exit(130); // asked twice: no more patience
+      stop.abort(new DOMException(`${signal} received`, "AbortError"));
+    });
+  }
+  if (name === "help" || name === "--help" || name === "-h") {
+    process.stdout.write(overview());
+    return 0;
+  }
+  const command = commands.get(name);
+  if (command === undefined) throw new UsageError(`unknown command ${name}; see: handlers --help`);
+  if (rest.includes("--help") || rest.includes("-h")) {
+    process.stdout.write(`${command.usage}\n`);
+    return 0;
+  }
+  return command.run(rest, stop.signal);
+}
+
+function overview(): string {
+  const width = Math.max(...[...commands.keys()].map((name) => name.length));
+  const lines = [...commands].map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`);
+  return `handlers: the glue between NATS and AI model servers\n\nUsage: handlers COMMAND [OPTIONS]\n\n${lines.join("\n")}\n\nhandlers COMMAND --help says more.\n`;
+}
+
+main(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    process.stderr.write(`handlers: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = error instanceof UsageError ? 2 : 1;
+  },
+);
