@@ -3,7 +3,8 @@ import type { ServiceContract } from "../contract.ts";
 import { names, type Installation } from "../names.ts";
 import { type DesiredConsumer, handlerConsumers, type Homes, sweeperConsumer } from "./consumers.ts";
 import { checkMethodNames, checkStreamNames, type Environment } from "./environment.ts";
-import { type BucketContract, contractStreams, type DesiredStream, privateStreams, sharedStreams } from "./streams.ts";
+import { type BucketContract, sharedStreams } from "./shared-streams.ts";
+import { contractStreams, type DesiredStream, privateStreams } from "./streams.ts";
 
 export interface DesiredState {
   /** In the order in which they are made. */

@@ -10,7 +10,8 @@ import { limitProblems } from "./limits.ts";
 import { planConsumer, planStream, type Situation, type Step } from "./plan.ts";
 import type { Entry, Mode, Report } from "./report.ts";
 import { requireServer } from "./server-version.ts";
-import { contractStreams, type BucketContract, type DesiredStream } from "./streams.ts";
+import type { BucketContract } from "./shared-streams.ts";
+import { contractStreams, type DesiredStream } from "./streams.ts";
 import { capturing, findConsumer, findHomes, type Survey, takeSurvey } from "./survey.ts";
 
 export interface ProvisionOptions {

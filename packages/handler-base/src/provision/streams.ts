@@ -1,27 +1,13 @@
-// Streams and buckets that an installation needs, as the server is told: those of the contracts, the private ones of each handler, and what
-// all handlers of an installation share.
+// Streams of services and handlers, as the server is told: those that the contracts name and the private ones of each handler.
 //
 // I1  Streams that strangers publish to allow no roll-ups, schedules or times to live by header, and have the smallest duplicate window:
 //     by header a bare publisher could purge, redirect or swallow others' messages.
-// I2  Stored answers are written once: one message a subject, a second one is refused, and only what was stored appears in public.
 import { nanos } from "@nats-io/nats-core";
 import type { StreamConfig } from "@nats-io/jetstream";
 import type { ServiceContract, StreamContract } from "../contract.ts";
 import { names, type Installation } from "../names.ts";
 import { type Environment, keptAs } from "./environment.ts";
-import { sharedStamp, type Stamp, stampOf } from "./stamp.ts";
-
-/** A service's own key-value bucket. */
-export interface BucketContract {
-  /** Without the installation's prefix. */
-  readonly name: string;
-  /** Age after which an entry is dropped, ms; absent = never. */
-  readonly ttlMs?: number;
-  /** Values kept a key, 1 to 64. Default 1. */
-  readonly history?: number;
-  /** Bound on the bucket, bytes; absent = none of its own. */
-  readonly maxBytes?: number;
-}
+import { type Stamp, stampOf } from "./stamp.ts";
 
 export type StreamSettings = Partial<StreamConfig> & Pick<StreamConfig, "name" | "subjects">;
 
@@ -35,10 +21,11 @@ export interface DesiredStream {
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
-const dayMs = 24 * hourMs;
+export const dayMs = 24 * hourMs;
 /** Smallest duplicate window that the server takes. */
 const smallestWindowMs = 100;
-const copies = 3;
+/** Copies of what the contract does not name, on a cluster. */
+export const copies = 3;
 
 /** Streams that the contracts name. */
 export function contractStreams(contracts: readonly ServiceContract[], environment: Environment): DesiredStream[] {
@@ -73,7 +60,8 @@ function frames(stream: StreamContract, environment: Environment): StreamSetting
   };
 }
 
-const closedToHeaders = { allow_rollup_hdrs: false, allow_msg_schedules: false, allow_msg_ttl: false };
+/** Nothing that a publisher could do to others' messages by header. */
+export const closedToHeaders = { allow_rollup_hdrs: false, allow_msg_schedules: false, allow_msg_ttl: false };
 
 /** Private streams of one handler; `advisories` are the subjects of its sweeper. */
 export function privateStreams(
@@ -129,83 +117,8 @@ export function privateStreams(
   return out;
 }
 
-/** Streams and buckets that all handlers of an installation share, and buckets of services. */
-export function sharedStreams(
-  contracts: readonly ServiceContract[],
-  buckets: readonly BucketContract[],
-  at: Installation,
-  environment: Environment,
-): DesiredStream[] {
-  const { bucket } = names(at);
-  const base = (name: string, maxAgeMs: number, maxBytes = 0) =>
-    kept({ name, maxAgeMs, maxBytes, replicas: copies, storage: "file" }, environment);
-  const keyValue = (name: string, ttlMs: number, history: number, maxBytes: number): StreamSettings => ({
-    ...base(`KV_${name}`, ttlMs, maxBytes),
-    subjects: [`$KV.${name}.>`],
-    max_msgs_per_subject: history,
-    discard: "new",
-    allow_direct: true,
-    allow_rollup_hdrs: true,
-    deny_delete: true,
-  });
-  const shared = (kind: DesiredStream["kind"], settings: StreamSettings): DesiredStream => ({
-    kind,
-    use: "private",
-    settings,
-    stamp: sharedStamp(),
-  });
-  return [
-    ...answerRoots(contracts, at).map((root) => shared("stream", finals(root, at, environment))),
-    shared("bucket", {
-      ...keyValue(bucket.leases, 0, 1, 0),
-      allow_msg_ttl: true,
-      subject_delete_marker_ttl: nanos(10_000),
-    }),
-    shared("objects", {
-      ...base(`OBJ_${bucket.claimChecks}`, dayMs),
-      subjects: [`$O.${bucket.claimChecks}.C.>`, `$O.${bucket.claimChecks}.M.>`],
-      discard: "new",
-      allow_direct: true,
-      allow_rollup_hdrs: true,
-    }),
-    ...buckets.map(({ name, ttlMs = 0, history = 1, maxBytes = 0 }) =>
-      shared("bucket", keyValue(bucket.own(name), ttlMs, history, maxBytes)),
-    ),
-  ];
-}
-
-/** First tokens of the subjects on which stored answers appear, without the installation's prefix. */
-export function answerRoots(contracts: readonly ServiceContract[], at: Installation): string[] {
-  const roots = new Set<string>();
-  for (const { storedAnswer, reply, name } of contracts.flatMap((contract) => contract.methods)) {
-    if (!storedAnswer || reply === undefined) continue;
-    for (const subject of [reply.subject.text, ...reply.overridePrefixes]) {
-      const root = subject.slice(at.subjectPrefix.length).split(".")[0] ?? "";
-      if (root === "" || root.startsWith("{"))
-        throw new Error(`${name}: the first token of ${subject} must be literal`);
-      roots.add(root);
-    }
-  }
-  return [...roots].toSorted();
-}
-
-function finals(root: string, at: Installation, environment: Environment): StreamSettings {
-  const { stream, captured } = names(at);
-  const republish = captured.finals(root);
-  const name = stream.finals(root);
-  return {
-    ...kept({ name, maxAgeMs: dayMs, maxBytes: 0, replicas: copies, storage: "file" }, environment),
-    subjects: [republish.src],
-    max_msgs_per_subject: 1,
-    discard: "new",
-    discard_new_per_subject: true,
-    republish,
-    allow_direct: true,
-    ...closedToHeaders,
-  };
-}
-
-function kept(stream: Parameters<typeof keptAs>[0], environment: Environment) {
+/** Settings that an environment may change. */
+export function kept(stream: Parameters<typeof keptAs>[0], environment: Environment) {
   const { maxAgeMs, maxBytes, copies: wanted, storage } = keptAs(stream, environment);
   return {
     name: stream.name,
