@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ConnectionOptions, NatsConnection } from "@nats-io/nats-core";
 import { connect } from "@nats-io/transport-node";
@@ -124,7 +124,7 @@ async function launch(
   child.stderr.on("data", (data: Buffer) => {
     said = (said + data.toString()).slice(-4000);
   });
-  const ports = await readPorts(join(folder, `nats-server_${child.pid}.ports`), child, () => said);
+  const ports = await readPorts(join(folder, `${basename(binary)}_${child.pid}.ports`), child, () => said);
   const client = new URL(ports.nats[0] ?? "");
   const monitor = new URL(ports.monitoring[0] ?? "");
   await healthy(`${monitor.origin}/healthz`, child, () => said);
