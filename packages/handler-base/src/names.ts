@@ -34,6 +34,8 @@ export const headers = {
   originalSubject: "Handler-Original-Subject",
   publishedAt: "Handler-Published-At",
   deadlineAt: "Handler-Deadline-At",
+  /** On retry copies and dead letters: stream and sequence of the first message of the chain, `STREAM-17`. */
+  origin: "Handler-Origin",
   /** On dead letters: code, message and deliveries. */
   cause: "Handler-Cause",
   causeMessage: "Handler-Cause-Message",

@@ -1,0 +1,139 @@
+// Serves one method from one durable consumer: a message becomes a call, the call's outcome settles the message.
+//
+// I1  While a call runs its message is kept from redelivery: all messages in flight are told about every third of the ack wait, by one
+//     timer, until the call's time is over. A call that hangs beyond that is delivered again elsewhere.
+// I2  A message holds its slot from its arrival until it is settled.
+// I3  `stop` returns with nothing in flight that the server was not told about.
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Incoming, Method, Outcome } from "../call.ts";
+import type { Dispatcher, Way } from "../dispatch.ts";
+import type { HandlerError } from "../error.ts";
+import type { Delivery } from "./delivery.ts";
+import { arrivedFrom, deadlineOf, storedOf, type Kind } from "./incoming.ts";
+import { startPull, type PullOptions } from "./pull.ts";
+import type { Settle } from "./settle.ts";
+import { triedTooOften } from "./settlement.ts";
+
+/** Answers a message with this error without running it. */
+export type Refuse = (incoming: Incoming, way: Way, error: HandlerError) => Promise<void>;
+
+export interface ConsumerOptions extends Omit<PullOptions, "onMessage"> {
+  readonly method: Method;
+  readonly kind: Kind;
+  /** As the consumer has it on the server. */
+  readonly ackWaitMs: number;
+  readonly dispatcher: Pick<Dispatcher, "dispatch">;
+  readonly way: Way;
+  readonly refuse: Refuse;
+  readonly settle: Settle;
+}
+
+export interface StopOptions {
+  /** How long calls may take to end by themselves, ms. */
+  readonly graceMs: number;
+  /** Aborts the calls that are left, with `serviceStopping`. */
+  readonly abort: () => void;
+}
+
+export interface Consumer {
+  readonly running: number;
+  readonly healthy: boolean;
+  /** Stops pulling, waits for calls, aborts what is left and gives back what does not end even then. Idempotent. */
+  stop(options: StopOptions): Promise<void>;
+}
+
+interface Flight {
+  readonly delivery: Delivery;
+  /** By `performance.now()`. */
+  keptUntil: number;
+  ended: Promise<void>;
+}
+
+/** What an aborted call gets to end, ms. */
+const lastWordMs = 2000;
+
+export function startConsumer(options: ConsumerOptions): Consumer {
+  const { method, kind, ackWaitMs, dispatcher, way, refuse, settle, log } = options;
+  const { name, deadlineMs, retry } = method.contract;
+  const inFlight = new Set<Flight>();
+  const abandoned = new AbortController();
+
+  const beat = setInterval(() => {
+    const now = performance.now();
+    for (const { delivery, keptUntil } of inFlight) if (now < keptUntil) delivery.working();
+  }, ackWaitMs / 3);
+
+  const run = async (flight: Flight): Promise<void> => {
+    const { delivery } = flight;
+    try {
+      const arrived = arrivedFrom(storedOf(delivery.message), method, kind);
+      const { incoming } = arrived;
+      const budgetMs = Math.max(deadlineMs, (deadlineOf(incoming) ?? 0) - Date.now());
+      flight.keptUntil = performance.now() + budgetMs + ackWaitMs;
+      let requestId: string | undefined;
+      const watched: Way = {
+        open(call) {
+          requestId = call.context.requestId;
+          return way.open(call);
+        },
+        reject(one, error, known) {
+          requestId = known.requestId;
+          return way.reject(one, error, known);
+        },
+      };
+      let outcome: Outcome;
+      if (incoming.attempt > retry.maxAttempts) {
+        await refuse(incoming, watched, triedTooOften);
+        outcome = { ok: false, error: triedTooOften };
+      } else {
+        outcome = await dispatcher.dispatch(incoming, watched);
+      }
+      await settle({ arrived, delivery, outcome, requestId, signal: abandoned.signal });
+    } catch (reason) {
+      log.error({ method: name, error: reason }, "a message could not be handled; it is given back");
+      delivery.nak(ackWaitMs);
+    } finally {
+      inFlight.delete(flight);
+      delivery.release();
+    }
+  };
+
+  const pull = startPull({
+    ...options,
+    onMessage(delivery) {
+      const flight: Flight = { delivery, keptUntil: Number.POSITIVE_INFINITY, ended: Promise.resolve() };
+      inFlight.add(flight);
+      flight.ended = run(flight);
+    },
+  });
+
+  const idle = async (withinMs: number): Promise<void> => {
+    const timeout = new AbortController();
+    const over = sleep(withinMs, undefined, { signal: timeout.signal }).catch(() => undefined); // ended in time
+    await Promise.race([Promise.all(Array.from(inFlight, ({ ended }) => ended)), over]);
+    timeout.abort();
+  };
+
+  const stop = async ({ graceMs, abort }: StopOptions): Promise<void> => {
+    await pull.stop();
+    await idle(graceMs);
+    if (inFlight.size > 0) {
+      abort();
+      await idle(lastWordMs);
+    }
+    abandoned.abort();
+    for (const { delivery } of inFlight) delivery.nak(0); // I3
+    clearInterval(beat);
+  };
+
+  let stopped: Promise<void> | undefined;
+  return {
+    get running() {
+      return inFlight.size;
+    },
+    get healthy() {
+      return pull.healthy;
+    },
+    stop: (how) => (stopped ??= stop(how)),
+  };
+}

@@ -1,0 +1,119 @@
+// From a stored message to the call that it asks for: which attempt it is, where it was first published, and which headers count.
+//
+// I1  What the library writes into retry copies is believed only on the retry stream, where nobody else may publish. On streams that
+//     strangers publish to, the same headers are taken off: by them a publisher could speak for another user or skip its attempts.
+import { Match, headers as natsHeaders, type Msg, type MsgHdrs } from "@nats-io/nats-core";
+import type { Incoming, Method } from "../call.ts";
+import { covers } from "../contract.ts";
+import { headers } from "../names.ts";
+
+/** Which stream a consumer pulls from: the contract's, the handler's private retries, or the durable fallback of request subjects. */
+export type Kind = "events" | "retry" | "interactive";
+
+/** A message as a stream holds it. */
+export interface Stored {
+  readonly stream: string;
+  readonly seq: number;
+  readonly subject: string;
+  readonly data: Uint8Array;
+  readonly headers: MsgHdrs | undefined;
+  /** When it was stored, Unix ms. */
+  readonly timeMs: number;
+  /** How often it was delivered, this time included. */
+  readonly deliveries: number;
+}
+
+/** A call's message with what only the durable path knows of it. */
+export interface Arrived {
+  readonly incoming: Incoming;
+  /** Stream and sequence of the first message of its chain of copies: one subject token, the same for all of them. */
+  readonly origin: string;
+}
+
+const privateHeaders = [
+  headers.attempt,
+  headers.originalSubject,
+  headers.publishedAt,
+  headers.deadlineAt,
+  headers.origin,
+  headers.cause,
+  headers.causeMessage,
+  headers.deliveries,
+];
+
+/** A delivered message; its reply subject tells where it is stored. Throws an Error on any other message. */
+export function storedOf(message: Msg): Stored {
+  const tokens = message.reply?.split(".") ?? [];
+  // $JS.ACK.[domain.account.]stream.consumer.deliveries.sequence.delivered.time.pending[.random]
+  const at = tokens.length === 9 ? 2 : 4;
+  const [stream, , deliveries, seq, , nanoseconds] = tokens.slice(at);
+  if (tokens[1] !== "ACK" || stream === undefined || nanoseconds === undefined) {
+    throw new Error("a message without delivery information came to a pull inbox");
+  }
+  return {
+    stream,
+    seq: Number(seq),
+    subject: message.subject,
+    data: message.data,
+    headers: readHeaders(() => message.headers),
+    timeMs: Math.floor(Number(nanoseconds) / 1e6),
+    deliveries: Number(deliveries),
+  };
+}
+
+/** Headers, or none where they cannot be read: a payload without any is always enough. */
+export function readHeaders(read: () => MsgHdrs | undefined): MsgHdrs | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined; // names that the client library refuses; nothing of ours is among them
+  }
+}
+
+/** The call that a message asks for. */
+export function arrivedFrom(stored: Stored, method: Method, kind: Kind): Arrived {
+  const own = `${stored.stream}-${stored.seq}`;
+  const given = stored.headers;
+  const trusted = kind === "retry" ? given : undefined;
+  if (given && !trusted) for (const name of privateHeaders) given.delete(name, Match.IgnoreCase);
+  const subject = trusted?.get(headers.originalSubject) || stored.subject;
+  const attempt = wholeNumber(trusted?.get(headers.attempt), 1) + stored.deliveries - 1;
+  return {
+    origin: trusted?.get(headers.origin) || own,
+    incoming: {
+      method,
+      way: "event",
+      subject,
+      pattern: method.contract.events.find(({ pattern }) => covers(pattern.filter, subject))?.pattern,
+      data: stored.data,
+      headers: given,
+      attempt,
+      lastAttempt: attempt >= method.contract.retry.maxAttempts,
+      publishedAt: wholeNumber(trusted?.get(headers.publishedAt), stored.timeMs),
+      fallbackId: kind === "retry" ? undefined : own,
+    },
+  };
+}
+
+/** Headers for a message made of another: what publishers gave, without what belongs to one message only. */
+export function headersFrom(given: MsgHdrs | undefined): MsgHdrs {
+  const out = natsHeaders();
+  for (const [name, values] of given ?? []) {
+    if (/^nats-/i.test(name) || privateHeaders.some((one) => one.toLowerCase() === name.toLowerCase())) continue;
+    for (const value of values) if (!/[\r\n]/.test(value)) out.append(name, value);
+  }
+  return out;
+}
+
+/** Absolute deadline that the publisher asked for, Unix ms; undefined where it left that to the contract. */
+export function deadlineOf({ headers: given, publishedAt }: Incoming): number | undefined {
+  const absolute = wholeNumber(given?.get(headers.deadlineAt), 0);
+  if (absolute > 0) return absolute;
+  const relative = Number(given?.get(headers.deadlineMs) || 0);
+  return relative > 0 && Number.isFinite(relative) ? Math.round(publishedAt + relative) : undefined;
+}
+
+function wholeNumber(text: string | undefined, otherwise: number): number {
+  const value = Number(text || Number.NaN);
+  return Number.isSafeInteger(value) && value > 0 ? value : otherwise;
+}

@@ -1,0 +1,169 @@
+// Pulls the messages of one durable consumer, exactly as many as there are free slots, and keeps doing so whatever happens to the server.
+//
+// I1  What was asked for and what runs never exceed the slots; so `num_ack_pending` of the consumer never exceeds the slots of all its
+//     pull loops. Only messages given back with a delay count there as well, until they are due.
+// I2  An acknowledgement is handled by the server before the request for the slot that it frees. Apart they would race inside the server:
+//     so the last acknowledgement carries the request.
+// I3  After `stop` nothing is started; what still arrives is given back at once.
+// I4  It never gives up: a lost inbox is replaced after a wait of 200 ms that doubles up to 30 s, at once after a reconnect, and a
+//     consumer that is gone is made again first.
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Msg, NatsConnection } from "@nats-io/nats-core";
+import { HandlerError } from "../error.ts";
+import type { Logger } from "../log.ts";
+import type { ConnectionWatch } from "./connection.ts";
+import { createDelivery, giveBack, tell, type Delivery } from "./delivery.ts";
+import { openPullInbox, type Loss, type PullInbox } from "./pull-inbox.ts";
+
+export interface PullOptions {
+  readonly nc: NatsConnection;
+  readonly connection: ConnectionWatch;
+  readonly stream: string;
+  readonly consumer: string;
+  /** Messages that run at once. */
+  readonly slots: number;
+  /** Starts the work of one message. Must not throw; the message holds its slot until it is released. */
+  readonly onMessage: (delivery: Delivery) => void;
+  /** Makes the consumer again when the server does not know it. Rejections are logged and tried again. */
+  readonly recreate: (signal: AbortSignal) => Promise<void>;
+  readonly log: Logger;
+  /** How long the server keeps a request. Default 30 s. */
+  readonly expiresMs?: number;
+  /** How often the server says that it still keeps it. Default 5 s, at most half of `expiresMs`. */
+  readonly heartbeatMs?: number;
+}
+
+export interface Pull {
+  readonly running: number;
+  /** Whether the server is being asked and answers. */
+  readonly healthy: boolean;
+  /** Resolves when no further message can start; those that run go on and can still be settled. Idempotent. */
+  stop(): Promise<void>;
+}
+
+const firstWaitMs = 200;
+const longestWaitMs = 30_000;
+const longestCloseMs = 2000;
+const ackPayload = new TextEncoder().encode("+ACK");
+
+export function startPull(options: PullOptions): Pull {
+  const { nc, connection, slots, log } = options;
+  const stopping = new AbortController();
+  // Below this many free slots the requests that are open serve: one for each slot would soon be more than the server keeps (512).
+  const worthAsking = Math.ceil(slots / 4);
+  const acks: string[] = [];
+  let running = 0;
+  let inbox: PullInbox | undefined;
+  let planned: NodeJS.Immediate | undefined;
+  let closing: Promise<void> = Promise.resolve();
+
+  /** Everything that frees slots within one turn of the event loop leads to one request. */
+  const plan = () => {
+    planned ??= setImmediate(flush);
+  };
+
+  const flush = () => {
+    clearImmediate(planned);
+    planned = undefined;
+    const outstanding = inbox?.outstanding ?? 0;
+    const free = slots - running - outstanding;
+    const asking = inbox && free > 0 && (outstanding === 0 || free >= worthAsking) ? inbox : undefined;
+    const carrier = asking ? acks.pop() : undefined;
+    const told = acks.splice(0);
+    tell(() => {
+      for (const reply of told) nc.publish(reply, ackPayload);
+      asking?.ask(free, carrier); // I2
+    });
+  };
+
+  const start = (message: Msg) => {
+    if (running >= slots) return giveBack(message); // I1: the server counted differently
+    running += 1;
+    options.onMessage(
+      createDelivery(message, (acked) => {
+        running -= 1;
+        if (acked) acks.push(message.reply ?? "");
+        if (stopping.signal.aborted) flush();
+        else plan();
+      }),
+    );
+    if (inbox?.outstanding === 0) plan();
+  };
+
+  const session = async (): Promise<Loss> => {
+    const { promise, resolve } = Promise.withResolvers<Loss>();
+    const opened = openPullInbox({
+      nc,
+      stream: options.stream,
+      consumer: options.consumer,
+      expiresMs: options.expiresMs ?? 30_000,
+      heartbeatMs: options.heartbeatMs ?? 5000,
+      onMessage: start,
+      onExpired: plan,
+      onLost: resolve,
+    });
+    const onChange = (connected: boolean) => connected || opened.lose("disconnected");
+    connection.listeners.add(onChange);
+    inbox = opened;
+    flush();
+    const loss = await promise;
+    connection.listeners.delete(onChange);
+    inbox = undefined;
+    closing = close(opened);
+    return loss;
+  };
+
+  const supervise = async () => {
+    const { signal } = stopping;
+    let waitMs = firstWaitMs;
+    for (;;) {
+      await connection.untilConnected(signal);
+      const loss = await session();
+      signal.throwIfAborted();
+      log.warn({ stream: options.stream, consumer: options.consumer, ...loss }, "pulling was interrupted");
+      if (loss.heard) waitMs = firstWaitMs;
+      if (loss.reason === "disconnected") continue;
+      await sleep(waitMs * (0.8 + 0.4 * Math.random()), undefined, { signal });
+      waitMs = Math.min(longestWaitMs, waitMs * 2);
+      if (loss.reason !== "missing") continue;
+      try {
+        await options.recreate(signal);
+      } catch (reason) {
+        signal.throwIfAborted();
+        const { message, code } = HandlerError.from(reason);
+        log.warn({ consumer: options.consumer, code, error: reason }, `the consumer cannot be made: ${message}`);
+      }
+    }
+  };
+  const supervised = supervise().catch((reason: unknown) => {
+    if (!stopping.signal.aborted) log.error({ error: reason }, "pulling ended");
+  });
+
+  return {
+    get running() {
+      return running;
+    },
+    get healthy() {
+      return inbox !== undefined && connection.connected;
+    },
+    async stop() {
+      stopping.abort();
+      inbox?.lose("stopped");
+      flush();
+      await supervised;
+      await closing;
+    },
+  };
+}
+
+/** A paused or vanished server never confirms; what it delivered then comes again after the ack wait. */
+async function close(inbox: PullInbox): Promise<void> {
+  const timeout = new AbortController();
+  try {
+    await Promise.race([inbox.close(), sleep(longestCloseMs, undefined, { signal: timeout.signal })]);
+  } catch (reason) {
+    HandlerError.from(reason); // the connection was closed meanwhile: nothing arrives any more
+  } finally {
+    timeout.abort();
+  }
+}
