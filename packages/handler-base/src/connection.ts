@@ -1,0 +1,33 @@
+// The connection to NATS as a service needs it: it never gives up, notices a dead server within a minute, and never ends the process by itself.
+import { credsAuthenticator, nkeyAuthenticator, type ConnectionOptions, type NatsConnection } from "@nats-io/nats-core";
+import { connect } from "@nats-io/transport-node";
+import type { BaseConfig } from "./config.ts";
+
+/** Connects, waiting for the first server to appear. `name` is shown in the server's monitoring. */
+export async function openConnection(config: BaseConfig, name: string): Promise<NatsConnection> {
+  return connect(connectionOptions(config, name));
+}
+
+function connectionOptions(config: BaseConfig, name: string): ConnectionOptions {
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  const tls = {
+    ...(config.natsTlsCaFile !== undefined && { caFile: config.natsTlsCaFile }),
+    ...(config.natsTlsCertFile !== undefined && { certFile: config.natsTlsCertFile }),
+    ...(config.natsTlsKeyFile !== undefined && { keyFile: config.natsTlsKeyFile }),
+  };
+  return {
+    servers: [...config.natsUrl],
+    name,
+    maxReconnectAttempts: -1,
+    waitOnFirstConnect: true,
+    reconnectTimeWait: 250,
+    reconnectJitter: 250,
+    pingInterval: 20_000,
+    noAsyncTraces: true,
+    ...(config.natsToken !== undefined && { token: config.natsToken }),
+    ...(config.natsUser !== undefined && { user: config.natsUser, pass: config.natsPassword ?? "" }),
+    ...(config.natsCreds !== undefined && { authenticator: credsAuthenticator(bytes(config.natsCreds)) }),
+    ...(config.natsNkey !== undefined && { authenticator: nkeyAuthenticator(bytes(config.natsNkey)) }),
+    ...(Object.keys(tls).length > 0 && { tls }),
+  };
+}
