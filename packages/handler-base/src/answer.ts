@@ -19,7 +19,7 @@ export function errorAnswer(desc: DescMessage, error: HandlerError, requestId: s
     retryAfterMs: BigInt(Math.ceil(error.retryAfterMs ?? 0)),
     violations: [...error.violations],
   };
-  const answer = create(desc, fieldNamed(desc, "error") ? ({ error: body } as MessageInitShape<DescMessage>) : {});
+  const answer = create(desc, fieldNamed(desc, "error") ? { error: body } : {});
   writeField(desc, answer, "request_id", requestId);
   return answer;
 }
@@ -77,7 +77,11 @@ export function setErrorHeaders(out: MsgHdrs, error: HandlerError): MsgHdrs {
 }
 
 /** The error that a message's headers tell, or undefined. */
-export function errorFromHeaders(from: MsgHdrs | undefined, body: Message | undefined, desc: DescMessage): HandlerError | undefined {
+export function errorFromHeaders(
+  from: MsgHdrs | undefined,
+  body: Message | undefined,
+  desc: DescMessage,
+): HandlerError | undefined {
   const message = from?.get(headers.error);
   const number = from?.get(headers.errorCode);
   if (!message && !number) return undefined;

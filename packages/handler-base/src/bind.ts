@@ -25,7 +25,14 @@ export function bind(implementation: Implementation, at: Installation): BoundSer
     if ((handler.kind === "fold") !== (one.folds !== undefined)) {
       throw new Error(`${one.name}: give fold(…) exactly where the contract says \`folds\``);
     }
-    methods.set(desc.name, { contract: one, input: desc.input, output: desc.output, handler, folded: undefined, source: undefined });
+    methods.set(desc.name, {
+      contract: one,
+      input: desc.input,
+      output: desc.output,
+      handler,
+      folded: undefined,
+      source: undefined,
+    });
   }
   for (const method of methods.values()) {
     const source = method.contract.folds === undefined ? undefined : methods.get(method.contract.folds);
@@ -35,4 +42,3 @@ export function bind(implementation: Implementation, at: Installation): BoundSer
   }
   return { contract, methods: [...methods.values()] };
 }
-

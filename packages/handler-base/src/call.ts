@@ -57,9 +57,7 @@ export interface Call {
 }
 
 /** How a call ended. */
-export type Outcome =
-  | { readonly ok: true }
-  | { readonly ok: false; readonly error: HandlerError };
+export type Outcome = { readonly ok: true } | { readonly ok: false; readonly error: HandlerError };
 
 /**
  * Where the answer of one call goes. `frame` resolves when the reader can take more (back-pressure) and rejects with a HandlerError
@@ -70,4 +68,9 @@ export interface ReplySink {
   /** `answer` is the one message of a unary call, the folded answer of a stream that has one, else undefined. */
   readonly finish: (answer: Message | undefined) => Promise<void> | void;
   readonly fail: (error: HandlerError) => Promise<void> | void;
+}
+
+/** Whether a failure is answered: it is no use to try again, or nobody will. A failure that will be retried stays silent. */
+export function isFinal(error: HandlerError, incoming: Incoming): boolean {
+  return !error.retryable || incoming.lastAttempt;
 }

@@ -36,7 +36,11 @@ export function createClaimCheck(nc: NatsConnection, names: Names): ClaimCheck {
       try {
         await (await bucket()).putBlob({ name }, data);
       } catch (cause) {
-        throw new HandlerError("the payload is too large for a message and the object store did not take it", "unavailable", { cause });
+        throw new HandlerError(
+          "the payload is too large for a message and the object store did not take it",
+          "unavailable",
+          { cause },
+        );
       }
       out.set(headers.claimCheck, name);
     },

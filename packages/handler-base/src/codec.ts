@@ -1,5 +1,13 @@
 // Content types of requests and answers: protobuf, ProtoJSON, and MessagePack as an adapter for publishers from before protobuf.
-import { fromBinary, fromJson, toBinary, toJson, type DescMessage, type JsonValue, type Message } from "@bufbuild/protobuf";
+import {
+  fromBinary,
+  fromJson,
+  toBinary,
+  toJson,
+  type DescMessage,
+  type JsonValue,
+  type Message,
+} from "@bufbuild/protobuf";
 import { HandlerError } from "./error.ts";
 
 export type ContentType = "application/x-protobuf" | "application/json" | "application/msgpack";
@@ -77,7 +85,9 @@ let adapter: MessagePackAdapter | undefined;
 
 function messagePack(): MessagePackAdapter {
   if (adapter === undefined) {
-    throw new HandlerError("MessagePack is still being loaded; send the message again", "unavailable", { retryAfterMs: 100 });
+    throw new HandlerError("MessagePack is still being loaded; send the message again", "unavailable", {
+      retryAfterMs: 100,
+    });
   }
   return adapter;
 }

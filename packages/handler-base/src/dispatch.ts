@@ -82,7 +82,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const identity = identify(incoming, request, known);
     if (hasRules(method.input)) await validate(method.input, request);
     const deadline = deadlineOf(incoming);
-    if (deadline <= Date.now()) throw new HandlerError("the deadline had passed before the call began", "deadline_exceeded");
+    if (deadline <= Date.now())
+      throw new HandlerError("the deadline had passed before the call began", "deadline_exceeded");
     const context = new LiveCall({
       method: method.contract,
       requestId: identity.requestId,
@@ -109,7 +110,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     }
   }
 
-  async function run(call: Call, context: LiveCall, way: Way): Promise<Outcome> {
+  async function runCall(call: Call, context: LiveCall, way: Way): Promise<Outcome> {
     const sink = way.open(call);
     const key = orderingKey(call);
     const ordered = (out: ReplySink) =>
@@ -135,7 +136,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       try {
         call = await admit(incoming, known);
         live.add(call);
-        outcome = await run(call, call.context as LiveCall, way);
+        outcome = await runCall(call, call.context as LiveCall, way);
       } catch (reason) {
         const error = HandlerError.from(reason);
         outcome = { ok: false, error };
@@ -169,7 +170,11 @@ function deadlineOf({ headers: given, publishedAt, method }: Incoming): number {
   const text = given?.get(headers.deadlineMs);
   if (!text) return Date.now() + method.contract.deadlineMs;
   const relative = Number(text);
-  if (!(relative > 0)) throw new HandlerError(`header ${headers.deadlineMs} must be a positive number of milliseconds`, "invalid_argument");
+  if (!(relative > 0))
+    throw new HandlerError(
+      `header ${headers.deadlineMs} must be a positive number of milliseconds`,
+      "invalid_argument",
+    );
   return publishedAt + Math.min(relative, longestDeadlineMs);
 }
 
@@ -177,4 +182,3 @@ function orderingKey({ method, request }: Call): string | undefined {
   const { orderingField } = method.contract;
   return orderingField === undefined ? undefined : readText(method.input, request, orderingField) || undefined;
 }
-

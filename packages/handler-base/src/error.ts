@@ -23,9 +23,7 @@ const codes = {
 
 export type Code = keyof typeof codes;
 
-const byNumber = new Map<number, Code>(
-  (Object.keys(codes) as Code[]).map((code) => [codes[code].number, code]),
-);
+const byNumber = new Map<number, Code>((Object.keys(codes) as Code[]).map((code) => [codes[code].number, code]));
 
 export interface HandlerErrorOptions {
   /** What went wrong underneath. Logged, never sent. */

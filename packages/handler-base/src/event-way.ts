@@ -8,9 +8,8 @@ import type { Message } from "@bufbuild/protobuf";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { answerHeaders, errorAnswer, errorFrame, setErrorHeaders } from "./answer.ts";
 import type { FramePublisher } from "./answers/frames.ts";
-import type { Call, Incoming, ReplySink } from "./call.ts";
+import { isFinal, type Call, type Incoming, type ReplySink } from "./call.ts";
 import { encode } from "./codec.ts";
-import { isFinal } from "./delivery/settlement.ts";
 import { isAnsweredOnce, type Known, type Way } from "./dispatch.ts";
 import type { HandlerError } from "./error.ts";
 import { createInboxSink, type InboxSinkOptions } from "./inbox-sink.ts";
@@ -89,12 +88,20 @@ function publishRejection(nc: NatsConnection, { method }: Incoming, error: Handl
   const reply = method.contract.reply;
   if (reply === undefined) return;
   const token = (field: string) =>
-    field === "user_id" ? (known.caller?.userId ?? "_invalid") : field === "request_id" ? (known.requestId ?? "_invalid") : "_invalid";
-  const tokens = reply.subject.tokens.map((text) => (text.startsWith("{") ? token(text.slice(1, -1)) || "_invalid" : text));
+    field === "user_id"
+      ? (known.caller?.userId ?? "_invalid")
+      : field === "request_id"
+        ? (known.requestId ?? "_invalid")
+        : "_invalid";
+  const tokens = reply.subject.tokens.map((text) =>
+    text.startsWith("{") ? token(text.slice(1, -1)) || "_invalid" : text,
+  );
   const desc = method.folded?.output ?? method.output;
   const type = known.contentType ?? "application/x-protobuf";
   const body = encode(desc, errorAnswer(desc, error, known.requestId ?? ""), type);
-  nc.publish(known.responseSubject ?? tokens.join("."), body, { headers: setErrorHeaders(answerHeaders(desc, type), error) });
+  nc.publish(known.responseSubject ?? tokens.join("."), body, {
+    headers: setErrorHeaders(answerHeaders(desc, type), error),
+  });
 }
 
 /** The inbox of a durable call. Only messages on the durable subject may name one, and only an inbox: nothing else is published to. */

@@ -95,7 +95,7 @@ function responseSubject(
   if (override) {
     if (!isLegal(override, reply, caller, requestId)) {
       throw new HandlerError(
-        `${String(reply.overrideField)} must be a literal subject that ends in the request's own id below ${prefixOf(reply)}, or lie below ${reply.overridePrefixes.join(" or ")}`,
+        `${reply.overrideField} must be a literal subject that ends in the request's own id below ${prefixOf(reply)}, or lie below ${reply.overridePrefixes.join(" or ")}`,
         "invalid_argument",
       );
     }

@@ -49,7 +49,7 @@ export function fold<I extends DescMessage, C extends DescMessage, F extends Des
   functions: Fold<I, C, F>,
 ): FoldHandler<I, F> {
   // The frames that reach it are those of the source rpc: the dispatcher pairs them by the contract's option.
-  return { kind: "fold", fold: functions as unknown as Fold<I, DescMessage, F> };
+  return { kind: "fold", fold: functions };
 }
 
 /** Functions for all methods of a service, typed by its descriptor. */
@@ -63,7 +63,10 @@ export type Methods<S extends DescService> = {
 
 /** A method's function after its types have been checked, by kind. */
 export type MethodHandler =
-  | { readonly kind: "unary"; readonly handle: (request: Message, context: CallContext) => Promise<object> | object }
+  | {
+      readonly kind: "unary";
+      readonly handle: (request: Message, context: CallContext) => Promise<object> | object;
+    }
   | {
       readonly kind: "server_streaming";
       readonly handle: (request: Message, context: CallContext) => AsyncIterable<object>;

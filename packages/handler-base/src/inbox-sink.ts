@@ -7,11 +7,10 @@
 import type { Message } from "@bufbuild/protobuf";
 import { Empty, headers as natsHeaders, type NatsConnection } from "@nats-io/nats-core";
 import { answerHeaders, errorAnswer, errorFrame, setErrorHeaders } from "./answer.ts";
-import type { Call, ReplySink } from "./call.ts";
+import { isFinal, type Call, type ReplySink } from "./call.ts";
 import type { ClaimCheck } from "./claim-check.ts";
 import { encode } from "./codec.ts";
 import { CallControl, checkControlToken, repeatMs } from "./control.ts";
-import { isFinal } from "./delivery/settlement.ts";
 import { HandlerError } from "./error.ts";
 import type { Clock, Ticking } from "./live-call.ts";
 import { headers, type Names } from "./names.ts";
@@ -153,4 +152,3 @@ function creditsOf(text: string | undefined): number | undefined {
   }
   return credits;
 }
-

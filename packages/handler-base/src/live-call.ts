@@ -95,7 +95,11 @@ export class LiveCall implements CallContext, Ticking {
   }
 
   get log(): Logger {
-    this.#lineLog ??= this.#log.child({ method: this.method.name, request_id: this.requestId, attempt: this.attempt });
+    this.#lineLog ??= this.#log.child({
+      method: this.method.name,
+      request_id: this.requestId,
+      attempt: this.attempt,
+    });
     return this.#lineLog;
   }
 

@@ -1,17 +1,15 @@
 // The wire from before protobuf: a MessagePack map with the fields by their proto names. An adapter at the edge: inside there are only
 // messages.
-import {
-  create,
-  isMessage,
-  ScalarType,
-  type DescField,
-  type DescMessage,
-  type Message,
-  type MessageInitShape,
-} from "@bufbuild/protobuf";
+import { create, isMessage, ScalarType, type DescField, type DescMessage, type Message } from "@bufbuild/protobuf";
 import { decode as unpack, encode as pack } from "@msgpack/msgpack";
 
-const limits = { maxStrLength: 16_777_216, maxBinLength: 67_108_864, maxArrayLength: 65_536, maxMapLength: 4096, maxExtLength: 0 };
+const limits = {
+  maxStrLength: 16_777_216,
+  maxBinLength: 67_108_864,
+  maxArrayLength: 65_536,
+  maxMapLength: 4096,
+  maxExtLength: 0,
+};
 
 /** A message from a map. Unknown keys are passed over; a value of the wrong kind throws an Error that names the field. */
 export function decode(desc: DescMessage, data: Uint8Array): Message {
@@ -33,7 +31,7 @@ function fromMap(desc: DescMessage, value: unknown, depth: number): Message {
     if (item === undefined || item === null) continue;
     init[field.localName] = readValue(field, item, depth);
   }
-  return create(desc, init as MessageInitShape<DescMessage>);
+  return create(desc, init);
 }
 
 function readValue(field: DescField, value: unknown, depth: number): unknown {
@@ -115,7 +113,9 @@ function writeValue(field: DescField, value: unknown): unknown {
     return (value as Message[]).map((item) => toMap(field.message, item));
   }
   if (field.fieldKind === "map" && field.mapKind === "message") {
-    return Object.fromEntries(Object.entries(value as Record<string, Message>).map(([key, item]) => [key, toMap(field.message, item)]));
+    return Object.fromEntries(
+      Object.entries(value as Record<string, Message>).map(([key, item]) => [key, toMap(field.message, item)]),
+    );
   }
   if (field.fieldKind === "list" && field.listKind === "scalar") {
     return (value as unknown[]).map((item) => (typeof item === "bigint" ? Number(item) : item));

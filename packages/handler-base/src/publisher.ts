@@ -5,7 +5,7 @@
 // I2  A rejection other than a refusal leaves open whether the message was stored: publish again with the same Nats-Msg-Id.
 import { JetStreamApiError, type ApiError } from "@nats-io/jetstream";
 import { createInbox, type Msg, type MsgHdrs, type NatsConnection } from "@nats-io/nats-core";
-import { HandlerError } from "../error.ts";
+import { HandlerError } from "./error.ts";
 
 export interface PublishOptions {
   readonly headers?: MsgHdrs;

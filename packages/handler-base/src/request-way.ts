@@ -2,7 +2,7 @@
 //
 // I1  At most `concurrency` calls run; at most twice as many wait. What comes beyond is answered RESOURCE_EXHAUSTED at once.
 // I2  Once stopped, nothing new starts: what is queued still runs within the shutdown's grace.
-import type { Msg, NatsConnection, Subscription } from "@nats-io/nats-core";
+import { headers as natsHeaders, type Msg, type NatsConnection, type Subscription } from "@nats-io/nats-core";
 import { answerHeaders, errorAnswer, setErrorHeaders } from "./answer.ts";
 import type { Incoming, Method, ReplySink } from "./call.ts";
 import { encode, type ContentType } from "./codec.ts";
@@ -10,6 +10,7 @@ import type { Dispatcher, Known, Way } from "./dispatch.ts";
 import { HandlerError } from "./error.ts";
 import { createInboxSink, type InboxSinkOptions } from "./inbox-sink.ts";
 import type { Logger } from "./log.ts";
+import { headers } from "./names.ts";
 
 export interface RequestWayOptions extends InboxSinkOptions {
   readonly dispatcher: Dispatcher;
@@ -27,7 +28,11 @@ export interface RequestWay {
   idle(): Promise<void>;
 }
 
-const silent: ReplySink = { frame: () => undefined, finish: () => undefined, fail: () => undefined };
+const silent: ReplySink = {
+  frame: () => undefined,
+  finish: () => undefined,
+  fail: () => undefined,
+};
 
 /** Subscribes to the request subjects of a method. */
 export function openRequestWay(method: Method, options: RequestWayOptions): RequestWay {
@@ -72,7 +77,13 @@ export function openRequestWay(method: Method, options: RequestWayOptions): Requ
     if (running < capacity) start(incoming);
     else if (waiting.length < capacity * 2) waiting.push(incoming);
     else {
-      void way.reject(incoming, new HandlerError("all slots of this service are taken", "resource_exhausted", { retryAfterMs: 1000 }), {});
+      void way.reject(
+        incoming,
+        new HandlerError("all slots of this service are taken", "resource_exhausted", {
+          retryAfterMs: 1000,
+        }),
+        {},
+      );
     }
   };
 
@@ -84,7 +95,7 @@ export function openRequestWay(method: Method, options: RequestWayOptions): Requ
           log.error({ error, subject }, "a request subscription failed");
           return;
         }
-        if (message.headers?.has("Handler-Claim-Check")) {
+        if (message.headers?.has(headers.claimCheck)) {
           take(message).catch((cause: unknown) => {
             if (message.reply) replyWithError(nc, method, message.reply, HandlerError.from(cause), {});
           });
@@ -110,7 +121,9 @@ export function openRequestWay(method: Method, options: RequestWayOptions): Requ
       await nc.flush();
     },
     idle() {
-      return running === 0 && waiting.length === 0 ? Promise.resolve() : new Promise((resolve) => whenIdle.push(resolve));
+      return running === 0 && waiting.length === 0
+        ? Promise.resolve()
+        : new Promise((resolve) => whenIdle.push(resolve));
     },
   };
 }
@@ -136,13 +149,19 @@ function incomingOf(message: Msg, method: Method, data: Uint8Array): Incoming {
 }
 
 /** An error answer to an inbox, for a message that never became a call. */
-export function replyWithError(nc: NatsConnection, method: Method, replyTo: string, error: HandlerError, known: Known): void {
+export function replyWithError(
+  nc: NatsConnection,
+  method: Method,
+  replyTo: string,
+  error: HandlerError,
+  known: Known,
+): void {
   const type: ContentType = known.contentType ?? "application/x-protobuf";
   const { output } = method;
   const out = setErrorHeaders(answerHeaders(output, type), error);
   const body = encode(output, errorAnswer(output, error, known.requestId ?? ""), type);
   nc.publish(replyTo, body, { headers: out });
   if (method.handler.kind === "server_streaming") {
-    nc.publish(replyTo, new Uint8Array(), { headers: setErrorHeaders(answerHeaders(output, type), error) });
+    nc.publish(replyTo, new Uint8Array(), { headers: setErrorHeaders(natsHeaders(), error) });
   }
 }

@@ -23,7 +23,8 @@ export async function runHandler(call: Call, context: LiveCall, sink: ReplySink)
       const accumulator = method.folded && accumulatorOf(method.folded, request);
       await stream(call, context, handler.handle(request, context), output, sink, accumulator);
       const folded = method.folded;
-      const complete = accumulator && folded && withId(folded.output, message(folded.output, accumulator.finish()), call);
+      const complete =
+        accumulator && folded && withId(folded.output, message(folded.output, accumulator.finish()), call);
       context.commit();
       await sink.finish(complete);
       return;

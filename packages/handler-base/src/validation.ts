@@ -24,7 +24,9 @@ export function hasRules(desc: DescMessage): boolean {
   ruled.set(desc, false); // a type that holds itself is decided by its other fields
   const found =
     hasOption(desc, messageRules) ||
-    desc.fields.some((field) => hasOption(field, fieldRules) || (field.message !== undefined && hasRules(field.message)));
+    desc.fields.some(
+      (field) => hasOption(field, fieldRules) || (field.message !== undefined && hasRules(field.message)),
+    );
   ruled.set(desc, found);
   return found;
 }
@@ -34,9 +36,12 @@ export async function validate(desc: DescMessage, message: Message): Promise<voi
   if (validator === undefined) await loadValidator();
   const result = validator?.validate(desc, message);
   if (result === undefined || result.kind === "valid") return;
-  if (result.kind === "error") throw new HandlerError("the request could not be checked", "internal", { cause: result.error });
+  if (result.kind === "error")
+    throw new HandlerError("the request could not be checked", "internal", { cause: result.error });
   const violations = result.violations.map(
     ({ field, message: text }) => `${field.map((part) => ("name" in part ? part.name : "")).join(".")}: ${text}`,
   );
-  throw new HandlerError(`invalid request: ${violations.join("; ")}`.slice(0, 1000), "invalid_argument", { violations });
+  throw new HandlerError(`invalid request: ${violations.join("; ")}`.slice(0, 1000), "invalid_argument", {
+    violations,
+  });
 }

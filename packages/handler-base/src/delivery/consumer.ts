@@ -3,8 +3,7 @@
 // I1  While a call runs its message is kept from redelivery: all messages in flight are told about every third of the ack wait, by one
 //     timer, until the call's time is over. A call that hangs beyond that is delivered again elsewhere.
 // I2  A message holds its slot from its arrival until it is settled.
-// I3  `stop` returns with nothing in flight that the server was not told about.
-import { setTimeout as sleep } from "node:timers/promises";
+// I3  After `close` the server has been told about every message.
 import type { Incoming, Method, Outcome } from "../call.ts";
 import type { Dispatcher, Way } from "../dispatch.ts";
 import type { HandlerError } from "../error.ts";
@@ -28,18 +27,17 @@ export interface ConsumerOptions extends Omit<PullOptions, "onMessage"> {
   readonly settle: Settle;
 }
 
-export interface StopOptions {
-  /** How long calls may take to end by themselves, ms. */
-  readonly graceMs: number;
-  /** Aborts the calls that are left, with `serviceStopping`. */
-  readonly abort: () => void;
-}
-
+/** Takes part in the shutdown: stop accepting, drain, (calls are aborted), close. */
 export interface Consumer {
+  readonly name: string;
   readonly running: number;
   readonly healthy: boolean;
-  /** Stops pulling, waits for calls, aborts what is left and gives back what does not end even then. Idempotent. */
-  stop(options: StopOptions): Promise<void>;
+  /** From here on no message starts; what still arrives is given back. Idempotent. */
+  stopAccepting(): Promise<void>;
+  /** Resolves when nothing is in flight, or when the signal aborts. */
+  drain(signal: AbortSignal): Promise<void>;
+  /** Gives back what is still in flight. */
+  close(): void;
 }
 
 interface Flight {
@@ -48,9 +46,6 @@ interface Flight {
   keptUntil: number;
   ended: Promise<void>;
 }
-
-/** What an aborted call gets to end, ms. */
-const lastWordMs = 2000;
 
 export function startConsumer(options: ConsumerOptions): Consumer {
   const { method, kind, ackWaitMs, dispatcher, way, refuse, settle, log } = options;
@@ -107,33 +102,27 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     },
   });
 
-  const idle = async (withinMs: number): Promise<void> => {
-    const timeout = new AbortController();
-    const over = sleep(withinMs, undefined, { signal: timeout.signal }).catch(() => undefined); // ended in time
-    await Promise.race([Promise.all(Array.from(inFlight, ({ ended }) => ended)), over]);
-    timeout.abort();
-  };
-
-  const stop = async ({ graceMs, abort }: StopOptions): Promise<void> => {
-    await pull.stop();
-    await idle(graceMs);
-    if (inFlight.size > 0) {
-      abort();
-      await idle(lastWordMs);
-    }
-    abandoned.abort();
-    for (const { delivery } of inFlight) delivery.nak(0); // I3
-    clearInterval(beat);
-  };
-
-  let stopped: Promise<void> | undefined;
   return {
+    name: options.consumer,
     get running() {
       return inFlight.size;
     },
     get healthy() {
       return pull.healthy;
     },
-    stop: (how) => (stopped ??= stop(how)),
+    stopAccepting: () => pull.stop(),
+    async drain(signal) {
+      if (signal.aborted) return;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const giveUp = () => resolve();
+      signal.addEventListener("abort", giveUp, { once: true });
+      await Promise.race([Promise.all(Array.from(inFlight, ({ ended }) => ended)), promise]);
+      signal.removeEventListener("abort", giveUp);
+    },
+    close() {
+      abandoned.abort();
+      for (const { delivery } of inFlight) delivery.nak(0); // I3
+      clearInterval(beat);
+    },
   };
 }

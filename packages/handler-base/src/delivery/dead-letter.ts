@@ -8,7 +8,7 @@ import type { HandlerError } from "../error.ts";
 import { headers, type Names } from "../names.ts";
 import { headersFrom, type Arrived } from "./incoming.ts";
 import { insist } from "./insist.ts";
-import type { Publisher } from "./publisher.ts";
+import type { Publisher } from "../publisher.ts";
 
 export interface Reason {
   /** Code of the error, or `max_deliveries`: one subject token. */

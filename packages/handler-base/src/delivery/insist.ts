@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { JetStreamApiError } from "@nats-io/jetstream";
 import { HandlerError } from "../error.ts";
-import type { Publisher, Published, PublishOptions } from "./publisher.ts";
+import type { Publisher, Published, PublishOptions } from "../publisher.ts";
 
 /** An election takes 4 to 10 s; the message holds its slot meanwhile. */
 const withinMs = 20_000;

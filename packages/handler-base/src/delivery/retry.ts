@@ -7,7 +7,7 @@ import type { Names } from "../names.ts";
 import { headers } from "../names.ts";
 import { insist } from "./insist.ts";
 import { deadlineOf, headersFrom, type Arrived } from "./incoming.ts";
-import type { Publisher } from "./publisher.ts";
+import type { Publisher } from "../publisher.ts";
 
 export interface Copy {
   readonly attempt: number;

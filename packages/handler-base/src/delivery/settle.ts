@@ -8,7 +8,7 @@ import type { Names } from "../names.ts";
 import { writeDeadLetter } from "./dead-letter.ts";
 import type { Delivery } from "./delivery.ts";
 import type { Arrived } from "./incoming.ts";
-import type { Publisher } from "./publisher.ts";
+import type { Publisher } from "../publisher.ts";
 import { scheduleCopy } from "./retry.ts";
 import { decide, type Decision } from "./settlement.ts";
 

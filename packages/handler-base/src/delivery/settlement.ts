@@ -13,9 +13,10 @@
 // A message given back with a delay counts as pending until it is due, so that only short delays may; a scheduled copy counts nowhere.
 // The server's `max_deliver` is the contract's `max_attempts`: a delivery that ends in a crash counts as an attempt. A message that the
 // service gives back on its last attempt would never be delivered again: hence the copy.
-import type { Incoming, Outcome } from "../call.ts";
+import { isFinal, type Incoming, type Outcome } from "../call.ts";
 import type { RetryContract } from "../contract.ts";
 import { HandlerError } from "../error.ts";
+import { serviceStopping } from "./stopping.ts";
 
 export type Decision =
   | { readonly kind: "ack" }
@@ -29,26 +30,13 @@ export const longDelayMs = 2000;
 const longestDelayMs = 3_600_000;
 const jitter = 0.2;
 
-/** Why calls end when the service stops: the one reason that costs a message no attempt. */
-export const serviceStopping = new HandlerError("the service is stopping", "unavailable");
-
 /** Answer to a request whose every attempt ended without a word, as a crash does. */
 export const triedTooOften = new HandlerError("the request was tried too often without an end", "internal", {
   retryable: false,
 });
 
-/** Whether this error is the request's answer. Others stay silent: another attempt follows. */
-export function isFinal(error: HandlerError, incoming: Pick<Incoming, "lastAttempt">): boolean {
-  return error !== serviceStopping && (incoming.lastAttempt || !error.retryable);
-}
-
 /** The table. `random` in [0, 1) spreads the delays. */
-export function decide(
-  outcome: Outcome,
-  incoming: Pick<Incoming, "attempt" | "lastAttempt">,
-  retry: RetryContract,
-  random: number,
-): Decision {
+export function decide(outcome: Outcome, incoming: Incoming, retry: RetryContract, random: number): Decision {
   if (outcome.ok) return { kind: "ack" };
   const { error } = outcome;
   const { attempt, lastAttempt } = incoming;

@@ -1,0 +1,78 @@
+// Runs a request at most once at a time and gives its stored answer to whoever asks again.
+//
+// I1  Whoever runs a request holds the claim on it, and looks for a stored answer after it got the claim, unless nobody had it before.
+// I2  Another user or another message under the same id gets `already_exists`, and nothing of the first one's answer.
+// I3  The claim is free when the call is over, whatever its end; a waiting duplicate then finds the answer, or runs the request itself.
+import type { Call, Outcome, ReplySink } from "../call.ts";
+import type { Once } from "../dispatch.ts";
+import { HandlerError } from "../error.ts";
+import { ClaimedSink } from "./claimed-sink.ts";
+import type { Finals, Question, StoredFinal } from "./finals.ts";
+import { isLease, type Lease, type Leases } from "./lease.ts";
+import { questionOf } from "./question.ts";
+import { answerAgain } from "./replay.ts";
+
+export interface OnceOptions {
+  readonly finals: Finals;
+  readonly leases: Leases;
+}
+
+type Execute = (sink: ReplySink) => Promise<Outcome>;
+
+export function createOnce({ finals, leases }: OnceOptions): Once {
+  async function runClaimed(
+    call: Call,
+    question: Question,
+    claim: Lease,
+    inner: ReplySink,
+    execute: Execute,
+  ): Promise<Outcome> {
+    const sink = new ClaimedSink({ call, question, claim, finals, inner });
+    try {
+      const outcome = await execute(sink);
+      return sink.outcome ?? outcome;
+    } catch (reason) {
+      if (sink.outcome) return sink.outcome;
+      const error = HandlerError.from(reason);
+      await sink.fail(error);
+      return sink.outcome ?? { ok: false, error };
+    }
+  }
+
+  async function serve(call: Call, question: Question, stored: StoredFinal, sink: ReplySink): Promise<Outcome> {
+    checkSame(question, stored.fingerprint);
+    return answerAgain(call, question, stored, sink, finals);
+  }
+
+  return {
+    async run(call, sink, execute) {
+      const question = questionOf(call);
+      const { signal } = call.context;
+      const key = `claim.${question.key}`;
+      const value = new TextEncoder().encode(question.fingerprint);
+      for (;;) {
+        const looked = finals.get(question);
+        looked.catch(() => undefined); // awaited below, after the claim
+        const claim = await leases.acquire(key, value, { signal, onLost: call.abort });
+        if (isLease(claim)) {
+          try {
+            const stored = (await looked) ?? (claim.fresh ? undefined : await finals.get(question));
+            if (stored) return await serve(call, question, stored, sink);
+            return await runClaimed(call, question, claim, sink, execute);
+          } finally {
+            await claim.release();
+          }
+        }
+        const stored = await looked;
+        if (stored) return await serve(call, question, stored, sink);
+        checkSame(question, new TextDecoder().decode(claim.value));
+        await leases.wait(key, claim.holder, { signal });
+      }
+    },
+  };
+}
+
+function checkSame(question: Question, fingerprint: string): void {
+  if (question.fingerprint === fingerprint) return;
+  throw new HandlerError("another request has this id: use an id of its own for each request", "already_exists");
+}
