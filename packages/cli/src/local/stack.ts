@@ -46,7 +46,7 @@ export interface StackOptions {
 export async function startStack(options: StackOptions): Promise<Stack> {
   const parts: { stop(): Promise<void> }[] = [];
   const stopAll = async () => {
-    for (const part of parts.splice(0).reverse()) await part.stop();
+    for (const part of parts.splice(0).toReversed()) await part.stop();
   };
   try {
     return await startParts(options, parts, stopAll);
