@@ -74,12 +74,25 @@ export interface StreamContract {
   readonly replicas: number;
 }
 
+/** A service's own key-value bucket. */
+export interface BucketContract {
+  /** Without the installation's prefix. */
+  readonly name: string;
+  /** Age after which an entry is dropped, ms; absent = never. */
+  readonly ttlMs?: number;
+  /** Values kept for each key, 1 to 64. Default 1. */
+  readonly history?: number;
+  /** Bound on the bucket, bytes; absent = none of its own. */
+  readonly maxBytes?: number;
+}
+
 export interface ServiceContract {
   readonly desc: DescService;
   readonly handler: string;
   /** Version of the binding, from 1. */
   readonly version: number;
   readonly streams: readonly StreamContract[];
+  readonly buckets: readonly BucketContract[];
   readonly methods: readonly MethodContract[];
 }
 
@@ -88,7 +101,7 @@ export function readContract(desc: DescService, at: Installation): ServiceContra
   if (!hasOption(desc, serviceOption)) {
     throw new Error(`${desc.typeName} has no option (handler.v1.service)`);
   }
-  const { handler, streams, version } = getOption(desc, serviceOption);
+  const { handler, streams, buckets, version } = getOption(desc, serviceOption);
   const contract: ServiceContract = {
     desc,
     handler,
@@ -101,6 +114,12 @@ export function readContract(desc: DescService, at: Installation): ServiceContra
       storage: stream.storage === StreamStorage.MEMORY ? "memory" : "file",
       maxBytes: Number(stream.maxBytes),
       replicas: Math.max(1, stream.replicas),
+    })),
+    buckets: buckets.map(({ name, ttl, history, maxBytes }) => ({
+      name,
+      ttlMs: milliseconds(ttl) ?? 0,
+      history: Math.max(1, history),
+      maxBytes: Number(maxBytes),
     })),
     methods: desc.methods.map((method) => readMethod(method, handler, at)),
   };
@@ -200,7 +219,13 @@ function milliseconds(duration: Duration | undefined): number | undefined {
   return duration && Number(duration.seconds) * 1000 + Math.round(duration.nanos / 1e6);
 }
 
-function check({ desc, streams, methods }: ServiceContract): void {
+function check({ desc, streams, buckets, methods }: ServiceContract): void {
+  const badBucket = buckets.find(({ name, history = 1 }) => !/^[A-Za-z0-9_-]{1,64}$/.test(name) || history > 64);
+  if (badBucket) {
+    throw new Error(
+      `${desc.typeName}: bucket "${badBucket.name}" must be a word of at most 64 characters that keeps at most 64 values a key`,
+    );
+  }
   for (const method of methods) {
     for (const { pattern, stream } of method.events) {
       const home = streams.find(({ name }) => name === stream);

@@ -1,9 +1,9 @@
 // The whole state that provisioning wants, from contracts, installation and environment alone. Pure: it asks no server.
-import type { ServiceContract } from "../contract.ts";
+import type { BucketContract, ServiceContract } from "../contract.ts";
 import { names, type Installation } from "../names.ts";
 import { type DesiredConsumer, handlerConsumers, type Homes, sweeperConsumer } from "./consumers.ts";
 import { checkMethodNames, checkStreamNames, type Environment } from "./environment.ts";
-import { type BucketContract, sharedStreams } from "./shared-streams.ts";
+import { sharedStreams } from "./shared-streams.ts";
 import { contractStreams, type DesiredStream, privateStreams } from "./streams.ts";
 
 export interface DesiredState {

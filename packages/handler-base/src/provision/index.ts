@@ -4,4 +4,4 @@ export type { Environment, MethodOverride, StreamOverride } from "./environment.
 export { provision, type ProvisionOptions } from "./provisioning.ts";
 export { type Action, type Entry, type Mode, type Report, reportLines, requireProvisioned } from "./report.ts";
 export { requireServer } from "./server-version.ts";
-export type { BucketContract } from "./shared-streams.ts";
+export type { BucketContract } from "../contract.ts";

@@ -2,7 +2,7 @@
 // everything as it should be. If anything is refused, nothing is changed.
 import { JetStreamApiError, jetstreamManager, type JetStreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
-import type { ServiceContract } from "../contract.ts";
+import type { BucketContract, ServiceContract } from "../contract.ts";
 import type { Installation } from "../names.ts";
 import { desiredState, type DesiredState } from "./desired.ts";
 import type { Environment } from "./environment.ts";
@@ -10,7 +10,6 @@ import { limitProblems } from "./limits.ts";
 import { planConsumer, planStream, type Situation, type Step } from "./plan.ts";
 import type { Entry, Mode, Report } from "./report.ts";
 import { requireServer } from "./server-version.ts";
-import type { BucketContract } from "./shared-streams.ts";
 import { contractStreams, type DesiredStream } from "./streams.ts";
 import { capturing, findConsumer, findHomes, type Survey, takeSurvey } from "./survey.ts";
 
@@ -18,7 +17,7 @@ export interface ProvisionOptions {
   /** `apply` (default) changes what it must; `check` tells what `apply` would; `bind` never changes anything and takes what is there. */
   readonly mode?: Mode;
   readonly environment?: Environment;
-  /** Buckets of the services' own. */
+  /** Buckets besides those of the contracts. */
   readonly buckets?: readonly BucketContract[];
   readonly signal?: AbortSignal;
 }

@@ -2,23 +2,11 @@
 //
 // I1  Stored answers are written once: one message a subject, a second one is refused, and only what was stored appears in public.
 import { nanos } from "@nats-io/nats-core";
-import type { ServiceContract } from "../contract.ts";
+import type { BucketContract, ServiceContract } from "../contract.ts";
 import { names, type Installation } from "../names.ts";
 import type { Environment } from "./environment.ts";
 import { sharedStamp } from "./stamp.ts";
 import { closedToHeaders, copies, dayMs, type DesiredStream, kept, type StreamSettings } from "./streams.ts";
-
-/** A service's own key-value bucket. */
-export interface BucketContract {
-  /** Without the installation's prefix. */
-  readonly name: string;
-  /** Age after which an entry is dropped, ms; absent = never. */
-  readonly ttlMs?: number;
-  /** Values kept a key, 1 to 64. Default 1. */
-  readonly history?: number;
-  /** Bound on the bucket, bytes; absent = none of its own. */
-  readonly maxBytes?: number;
-}
 
 /** Streams and buckets that all handlers of an installation share, and buckets of services. */
 export function sharedStreams(
@@ -53,8 +41,9 @@ export function sharedStreams(
       allow_direct: true,
       allow_rollup_hdrs: true,
     }),
-    ...buckets.map(({ name, ttlMs = 0, history = 1, maxBytes = 0 }) =>
-      shared("bucket", keyValue(bucket.own(name), ttlMs, history, maxBytes)),
+    ...[...contracts.flatMap((contract) => contract.buckets), ...buckets].map(
+      ({ name, ttlMs = 0, history = 1, maxBytes = 0 }) =>
+        shared("bucket", keyValue(bucket.own(name), ttlMs, history, maxBytes)),
     ),
   ];
 }

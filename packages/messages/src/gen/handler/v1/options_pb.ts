@@ -18,7 +18,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file handler/v1/options.proto.
  */
 export const file_handler_v1_options: GenFile = /*@__PURE__*/
-  fileDesc("ChhoYW5kbGVyL3YxL29wdGlvbnMucHJvdG8SCmhhbmRsZXIudjEiVwoOU2VydmljZUJpbmRpbmcSDwoHaGFuZGxlchgBIAEoCRIjCgdzdHJlYW1zGAIgAygLMhIuaGFuZGxlci52MS5TdHJlYW0SDwoHdmVyc2lvbhgDIAEoDSLLAQoGU3RyZWFtEgwKBG5hbWUYASABKAkSEAoIc3ViamVjdHMYAiADKAkSJAoEcm9sZRgDIAEoDjIWLmhhbmRsZXIudjEuU3RyZWFtUm9sZRIqCgdtYXhfYWdlGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEioKB3N0b3JhZ2UYBSABKA4yGS5oYW5kbGVyLnYxLlN0cmVhbVN0b3JhZ2USEQoJbWF4X2J5dGVzGAYgASgDEhAKCHJlcGxpY2FzGAcgASgNIukCCg1NZXRob2RCaW5kaW5nEhMKC2V2ZW50c19vbmx5GAEgASgIEiEKBmV2ZW50cxgCIAMoCzIRLmhhbmRsZXIudjEuRXZlbnQSIAoFcmVwbHkYAyABKAsyES5oYW5kbGVyLnYxLlJlcGx5EisKCGRlYWRsaW5lGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhMKC2NvbmN1cnJlbmN5GAUgASgNEiAKBXJldHJ5GAYgASgLMhEuaGFuZGxlci52MS5SZXRyeRIsCgtpZGVtcG90ZW5jeRgHIAEoDjIXLmhhbmRsZXIudjEuSWRlbXBvdGVuY3kSFgoOb3JkZXJpbmdfZmllbGQYCCABKAkSDQoFZm9sZHMYCSABKAkSGAoQcmVxdWVzdF9zdWJqZWN0cxgKIAMoCRIrCghhY2tfd2FpdBgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiIoCgVFdmVudBIPCgdzdWJqZWN0GAEgASgJEg4KBnN0cmVhbRgCIAEoCSJ5CgVSZXBseRIPCgdzdWJqZWN0GAEgASgJEhYKDmZyYW1lc19zdWJqZWN0GAIgASgJEhYKDm92ZXJyaWRlX2ZpZWxkGAMgASgJEhQKDGZyYW1lc19maWVsZBgFIAEoCRIZChFvdmVycmlkZV9wcmVmaXhlcxgEIAMoCSKNAQoFUmV0cnkSFAoMbWF4X2F0dGVtcHRzGAEgASgNEjAKDWluaXRpYWxfZGVsYXkYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLAoJbWF4X2RlbGF5GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg4KBmZhY3RvchgEIAEoAipaCgpTdHJlYW1Sb2xlEhsKF1NUUkVBTV9ST0xFX1VOU1BFQ0lGSUVEEAASFwoTU1RSRUFNX1JPTEVfSU5HUkVTUxABEhYKElNUUkVBTV9ST0xFX0ZSQU1FUxACKmMKDVN0cmVhbVN0b3JhZ2USHgoaU1RSRUFNX1NUT1JBR0VfVU5TUEVDSUZJRUQQABIXChNTVFJFQU1fU1RPUkFHRV9GSUxFEAESGQoVU1RSRUFNX1NUT1JBR0VfTUVNT1JZEAIqXwoLSWRlbXBvdGVuY3kSGwoXSURFTVBPVEVOQ1lfVU5TUEVDSUZJRUQQABIUChBJREVNUE9URU5DWV9OT05FEAESHQoZSURFTVBPVEVOQ1lfU1RPUkVEX0FOU1dFUhACOlcKB3NlcnZpY2USHy5nb29nbGUucHJvdG9idWYuU2VydmljZU9wdGlvbnMYgdsDIAEoCzIaLmhhbmRsZXIudjEuU2VydmljZUJpbmRpbmdSB3NlcnZpY2U6UwoGbWV0aG9kEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMYgdsDIAEoCzIZLmhhbmRsZXIudjEuTWV0aG9kQmluZGluZ1IGbWV0aG9kYgZwcm90bzM", [file_google_protobuf_descriptor, file_google_protobuf_duration]);
+  fileDesc("ChhoYW5kbGVyL3YxL29wdGlvbnMucHJvdG8SCmhhbmRsZXIudjEifAoOU2VydmljZUJpbmRpbmcSDwoHaGFuZGxlchgBIAEoCRIjCgdzdHJlYW1zGAIgAygLMhIuaGFuZGxlci52MS5TdHJlYW0SDwoHdmVyc2lvbhgDIAEoDRIjCgdidWNrZXRzGAQgAygLMhIuaGFuZGxlci52MS5CdWNrZXQiYgoGQnVja2V0EgwKBG5hbWUYASABKAkSJgoDdHRsGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg8KB2hpc3RvcnkYAyABKA0SEQoJbWF4X2J5dGVzGAQgASgDIssBCgZTdHJlYW0SDAoEbmFtZRgBIAEoCRIQCghzdWJqZWN0cxgCIAMoCRIkCgRyb2xlGAMgASgOMhYuaGFuZGxlci52MS5TdHJlYW1Sb2xlEioKB21heF9hZ2UYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKgoHc3RvcmFnZRgFIAEoDjIZLmhhbmRsZXIudjEuU3RyZWFtU3RvcmFnZRIRCgltYXhfYnl0ZXMYBiABKAMSEAoIcmVwbGljYXMYByABKA0i6QIKDU1ldGhvZEJpbmRpbmcSEwoLZXZlbnRzX29ubHkYASABKAgSIQoGZXZlbnRzGAIgAygLMhEuaGFuZGxlci52MS5FdmVudBIgCgVyZXBseRgDIAEoCzIRLmhhbmRsZXIudjEuUmVwbHkSKwoIZGVhZGxpbmUYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEwoLY29uY3VycmVuY3kYBSABKA0SIAoFcmV0cnkYBiABKAsyES5oYW5kbGVyLnYxLlJldHJ5EiwKC2lkZW1wb3RlbmN5GAcgASgOMhcuaGFuZGxlci52MS5JZGVtcG90ZW5jeRIWCg5vcmRlcmluZ19maWVsZBgIIAEoCRINCgVmb2xkcxgJIAEoCRIYChByZXF1ZXN0X3N1YmplY3RzGAogAygJEisKCGFja193YWl0GAsgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIigKBUV2ZW50Eg8KB3N1YmplY3QYASABKAkSDgoGc3RyZWFtGAIgASgJInkKBVJlcGx5Eg8KB3N1YmplY3QYASABKAkSFgoOZnJhbWVzX3N1YmplY3QYAiABKAkSFgoOb3ZlcnJpZGVfZmllbGQYAyABKAkSFAoMZnJhbWVzX2ZpZWxkGAUgASgJEhkKEW92ZXJyaWRlX3ByZWZpeGVzGAQgAygJIo0BCgVSZXRyeRIUCgxtYXhfYXR0ZW1wdHMYASABKA0SMAoNaW5pdGlhbF9kZWxheRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIsCgltYXhfZGVsYXkYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDgoGZmFjdG9yGAQgASgCKloKClN0cmVhbVJvbGUSGwoXU1RSRUFNX1JPTEVfVU5TUEVDSUZJRUQQABIXChNTVFJFQU1fUk9MRV9JTkdSRVNTEAESFgoSU1RSRUFNX1JPTEVfRlJBTUVTEAIqYwoNU3RyZWFtU3RvcmFnZRIeChpTVFJFQU1fU1RPUkFHRV9VTlNQRUNJRklFRBAAEhcKE1NUUkVBTV9TVE9SQUdFX0ZJTEUQARIZChVTVFJFQU1fU1RPUkFHRV9NRU1PUlkQAipfCgtJZGVtcG90ZW5jeRIbChdJREVNUE9URU5DWV9VTlNQRUNJRklFRBAAEhQKEElERU1QT1RFTkNZX05PTkUQARIdChlJREVNUE9URU5DWV9TVE9SRURfQU5TV0VSEAI6VwoHc2VydmljZRIfLmdvb2dsZS5wcm90b2J1Zi5TZXJ2aWNlT3B0aW9ucxiB2wMgASgLMhouaGFuZGxlci52MS5TZXJ2aWNlQmluZGluZ1IHc2VydmljZTpTCgZtZXRob2QSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxiB2wMgASgLMhkuaGFuZGxlci52MS5NZXRob2RCaW5kaW5nUgZtZXRob2RiBnByb3RvMw", [file_google_protobuf_descriptor, file_google_protobuf_duration]);
 
 /**
  * Binding of a service.
@@ -47,6 +47,13 @@ export type ServiceBinding = Message<"handler.v1.ServiceBinding"> & {
    * @generated from field: uint32 version = 3;
    */
   version: number;
+
+  /**
+   * Key-value buckets of its own.
+   *
+   * @generated from field: repeated handler.v1.Bucket buckets = 4;
+   */
+  buckets: Bucket[];
 };
 
 /**
@@ -55,6 +62,48 @@ export type ServiceBinding = Message<"handler.v1.ServiceBinding"> & {
  */
 export const ServiceBindingSchema: GenMessage<ServiceBinding> = /*@__PURE__*/
   messageDesc(file_handler_v1_options, 0);
+
+/**
+ * A key-value bucket that a service keeps state in.
+ *
+ * @generated from message handler.v1.Bucket
+ */
+export type Bucket = Message<"handler.v1.Bucket"> & {
+  /**
+   * Bucket name, lower case with underscores.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Age after which an entry is dropped; absent = never.
+   *
+   * @generated from field: google.protobuf.Duration ttl = 2;
+   */
+  ttl?: Duration | undefined;
+
+  /**
+   * Values kept for each key, 1 to 64; 0 = 1.
+   *
+   * @generated from field: uint32 history = 3;
+   */
+  history: number;
+
+  /**
+   * Upper bound on the size of the bucket in bytes; 0 = no bound of its own.
+   *
+   * @generated from field: int64 max_bytes = 4;
+   */
+  maxBytes: bigint;
+};
+
+/**
+ * Describes the message handler.v1.Bucket.
+ * Use `create(BucketSchema)` to create a new message.
+ */
+export const BucketSchema: GenMessage<Bucket> = /*@__PURE__*/
+  messageDesc(file_handler_v1_options, 1);
 
 /**
  * A stream that the contract expects.
@@ -117,7 +166,7 @@ export type Stream = Message<"handler.v1.Stream"> & {
  * Use `create(StreamSchema)` to create a new message.
  */
 export const StreamSchema: GenMessage<Stream> = /*@__PURE__*/
-  messageDesc(file_handler_v1_options, 1);
+  messageDesc(file_handler_v1_options, 2);
 
 /**
  * Binding of an rpc.
@@ -208,7 +257,7 @@ export type MethodBinding = Message<"handler.v1.MethodBinding"> & {
  * Use `create(MethodBindingSchema)` to create a new message.
  */
 export const MethodBindingSchema: GenMessage<MethodBinding> = /*@__PURE__*/
-  messageDesc(file_handler_v1_options, 2);
+  messageDesc(file_handler_v1_options, 3);
 
 /**
  * An event subject.
@@ -236,7 +285,7 @@ export type Event = Message<"handler.v1.Event"> & {
  * Use `create(EventSchema)` to create a new message.
  */
 export const EventSchema: GenMessage<Event> = /*@__PURE__*/
-  messageDesc(file_handler_v1_options, 3);
+  messageDesc(file_handler_v1_options, 4);
 
 /**
  * Where the answers to an event go.
@@ -285,7 +334,7 @@ export type Reply = Message<"handler.v1.Reply"> & {
  * Use `create(ReplySchema)` to create a new message.
  */
 export const ReplySchema: GenMessage<Reply> = /*@__PURE__*/
-  messageDesc(file_handler_v1_options, 4);
+  messageDesc(file_handler_v1_options, 5);
 
 /**
  * What happens when a call fails on the durable path.
@@ -327,7 +376,7 @@ export type Retry = Message<"handler.v1.Retry"> & {
  * Use `create(RetrySchema)` to create a new message.
  */
 export const RetrySchema: GenMessage<Retry> = /*@__PURE__*/
-  messageDesc(file_handler_v1_options, 5);
+  messageDesc(file_handler_v1_options, 6);
 
 /**
  * What a stream is for.
