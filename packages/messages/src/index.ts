@@ -1,4 +1,5 @@
-// Every message, service and option of the contract. Generated code only; run `npm run generate` after a change of proto/.
+// Every message, service and option of the contract: generated code (run `npm run generate` after a change of proto/), and lists of it.
+export { contractFiles, contractServices } from "./contract.ts";
 export * from "./gen/handler/v1/options_pb.ts";
 export * from "./gen/messages/v1/chat_pb.ts";
 export * from "./gen/messages/v1/errors_pb.ts";
