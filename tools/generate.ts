@@ -1,10 +1,22 @@
-// Makes everything that is derived from proto/: the code of packages/messages, formatted. Run after every change there.
-import { execFileSync } from "node:child_process";
+// Makes everything that is derived from proto/. Run after every change there.
+// With `--freeze` it also takes today's contract as the one that no later one may break: do so when a change of proto/ lands.
+import { derivedFiles, frozenImage, run, writeDerived } from "./derived.ts";
 
-for (const [command, ...args] of [
-  ["node", "tools/print-validate-proto.mjs"],
-  ["buf", "generate"],
-  ["buf", "generate", "--template", "packages/handler-base/test/buf.gen.yaml"],
-] as const) {
-  execFileSync(command, args, { stdio: "inherit" });
+writeDerived(".");
+console.error(`wrote ${(await derivedFiles(".")).length} files of code`);
+
+if (process.argv.includes("--freeze")) {
+  run("buf", "breaking", "proto", "--against", frozenImage);
+  run(
+    "buf",
+    "build",
+    "--path",
+    "proto/messages",
+    "--path",
+    "proto/handler",
+    "--exclude-source-info",
+    "-o",
+    frozenImage,
+  );
+  console.error(`froze the contract in ${frozenImage}`);
 }
