@@ -14,9 +14,15 @@ interface MutableMethod extends Method {
   source: Method | undefined;
 }
 
+/** What one environment changes of every method. */
+export interface MethodOverrides {
+  readonly concurrency?: number | undefined;
+  readonly ackWaitMs?: number | undefined;
+}
+
 /** Throws an Error where implementation and contract do not fit together. */
-export function bind(implementation: Implementation, at: Installation): BoundService {
-  const contract = readContract(implementation.service, at);
+export function bind(implementation: Implementation, at: Installation, overrides: MethodOverrides = {}): BoundService {
+  const contract = override(readContract(implementation.service, at), overrides);
   const methods = new Map<string, MutableMethod>();
   for (const one of contract.methods) {
     const { desc } = one;
@@ -41,4 +47,12 @@ export function bind(implementation: Implementation, at: Installation): BoundSer
     source.folded = method;
   }
   return { contract, methods: [...methods.values()] };
+}
+
+function override(contract: ServiceContract, { concurrency, ackWaitMs }: MethodOverrides): ServiceContract {
+  const changes = {
+    ...(concurrency !== undefined && { concurrency }),
+    ...(ackWaitMs !== undefined && { ackWaitMs }),
+  };
+  return { ...contract, methods: contract.methods.map((method) => ({ ...method, ...changes })) };
 }

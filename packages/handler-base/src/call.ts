@@ -7,6 +7,7 @@ import type { CallContext } from "./context.ts";
 import type { MethodContract, SubjectPattern } from "./contract.ts";
 import type { HandlerError } from "./error.ts";
 import type { MethodHandler } from "./implement.ts";
+import { serviceStopping } from "./stopping.ts";
 
 /** A method of a served service with all that is fixed for it. */
 export interface Method {
@@ -70,7 +71,11 @@ export interface ReplySink {
   readonly fail: (error: HandlerError) => Promise<void> | void;
 }
 
-/** Whether a failure is answered: it is no use to try again, or nobody will. A failure that will be retried stays silent. */
+/**
+ * Whether a failure is answered: it is no use to try again, or nobody will. A failure that will be retried stays silent, and so does the
+ * stop of the service on the durable path: another replica goes on.
+ */
 export function isFinal(error: HandlerError, incoming: Incoming): boolean {
+  if (error === serviceStopping) return incoming.way === "request";
   return !error.retryable || incoming.lastAttempt;
 }

@@ -4,6 +4,7 @@
 // I1  Every message ends in exactly one of `sink.finish`, `sink.fail` and `way.reject`.
 // I2  Nothing is thrown: whatever goes wrong is in the outcome.
 import type { Call, Incoming, Outcome, ReplySink } from "./call.ts";
+import type { ClaimCheck } from "./claim-check.ts";
 import { contentTypeOf, decode, loadMessagePack, type ContentType } from "./codec.ts";
 import { HandlerError } from "./error.ts";
 import { readText } from "./fields.ts";
@@ -48,6 +49,8 @@ export interface Observer {
 }
 
 export interface DispatcherOptions {
+  /** Where payloads too large for a message are; undefined = none are taken. */
+  readonly claimCheck: ClaimCheck | undefined;
   readonly middleware: Middleware;
   readonly once: Once | undefined;
   readonly ordering: Ordering | undefined;
@@ -59,9 +62,16 @@ export interface DispatcherOptions {
 export interface Dispatcher {
   /** Resolves when the last reply is out. Never rejects. */
   dispatch(incoming: Incoming, way: Way): Promise<Outcome>;
-  /** Ends every call in flight with this reason. */
+  /** Answers a message with this error without running it; a stored answer to the same request goes before. Never rejects. */
+  refuse(incoming: Incoming, way: Way, error: HandlerError): Promise<Outcome>;
+  /** Ends every call in flight, and every later one at once, with this reason. */
   abortAll(reason: HandlerError): void;
   readonly inFlight: number;
+}
+
+interface Admitted {
+  readonly call: Call;
+  readonly context: LiveCall;
 }
 
 /** True for a call whose answer is stored and given again. */
@@ -71,10 +81,12 @@ export function isAnsweredOnce(call: Call): boolean {
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const live = new Set<Call>();
-  const { middleware, once, ordering, observer, clock, log } = options;
+  const { claimCheck, middleware, once, ordering, observer, clock, log } = options;
+  let ended: HandlerError | undefined;
 
-  async function admit(incoming: Incoming, known: Known): Promise<Call> {
-    const { method, data, headers: given } = incoming;
+  async function admit(incoming: Incoming, known: Known): Promise<Admitted> {
+    const { method, headers: given } = incoming;
+    const data = given?.has(headers.claimCheck) ? await loadClaimed(incoming) : incoming.data;
     const contentType = contentTypeOf(given?.get(headers.contentType), data);
     known.contentType = contentType;
     if (contentType === "application/msgpack") await loadMessagePack();
@@ -94,7 +106,15 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       log,
       clock,
     });
-    return { incoming, method, request, context, contentType, ...identity, abort: context.abort };
+    return {
+      call: { incoming, method, request, context, contentType, ...identity, abort: context.abort },
+      context,
+    };
+  }
+
+  async function loadClaimed({ data, headers: given }: Incoming): Promise<Uint8Array> {
+    if (claimCheck === undefined) throw new HandlerError("this service takes no claim checks", "unimplemented");
+    return await claimCheck.load(data, given);
   }
 
   async function execute(call: Call, context: LiveCall, sink: ReplySink): Promise<Outcome> {
@@ -110,15 +130,21 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     }
   }
 
-  async function runCall(call: Call, context: LiveCall, way: Way): Promise<Outcome> {
-    const sink = way.open(call);
+  /** The work of one call after its claim is taken. */
+  type Work = (call: Call, context: LiveCall, sink: ReplySink) => Promise<Outcome>;
+
+  const inOrder: Work = (call, context, sink) => {
     const key = orderingKey(call);
-    const ordered = (out: ReplySink) =>
-      ordering && key !== undefined
-        ? ordering.run(call, key, () => execute(call, context, out))
-        : execute(call, context, out);
+    return ordering && key !== undefined
+      ? ordering.run(call, key, () => execute(call, context, sink))
+      : execute(call, context, sink);
+  };
+
+  async function runCall(call: Call, context: LiveCall, way: Way, work: Work): Promise<Outcome> {
+    const sink = way.open(call);
+    const claimed = (out: ReplySink) => work(call, context, out);
     try {
-      return await (once && isAnsweredOnce(call) ? once.run(call, sink, ordered) : ordered(sink));
+      return await (once && isAnsweredOnce(call) ? once.run(call, sink, claimed) : claimed(sink));
     } catch (reason) {
       const error = HandlerError.from(reason);
       if (error.code === "internal") log.error({ error: error.cause ?? error }, "a call failed outside its handler");
@@ -127,34 +153,44 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     }
   }
 
-  return {
-    async dispatch(incoming, way) {
-      const start = performance.now();
-      const known: Known = {};
-      let call: Call | undefined;
-      let outcome: Outcome;
+  async function pass(incoming: Incoming, way: Way, work: Work): Promise<Outcome> {
+    const start = performance.now();
+    const known: Known = {};
+    let admitted: Admitted | undefined;
+    let outcome: Outcome;
+    try {
+      admitted = await admit(incoming, known);
+      const { call, context } = admitted;
+      live.add(call);
+      if (ended) context.abort(ended);
+      outcome = await runCall(call, context, way, work);
+    } catch (reason) {
+      const error = HandlerError.from(reason);
+      outcome = { ok: false, error };
       try {
-        call = await admit(incoming, known);
-        live.add(call);
-        outcome = await runCall(call, call.context as LiveCall, way);
-      } catch (reason) {
-        const error = HandlerError.from(reason);
-        outcome = { ok: false, error };
-        try {
-          await (call ? way.open(call).fail(error) : way.reject(incoming, error, known));
-        } catch (failure) {
-          log.error({ error: failure }, "an error could not be answered");
-        }
-      } finally {
-        if (call) {
-          live.delete(call);
-          (call.context as LiveCall).end();
-        }
+        await (admitted ? way.open(admitted.call).fail(error) : way.reject(incoming, error, known));
+      } catch (failure) {
+        log.error({ error: failure }, "an error could not be answered");
       }
-      observer?.ended(incoming, call, outcome, performance.now() - start);
-      return outcome;
-    },
+    } finally {
+      if (admitted) {
+        live.delete(admitted.call);
+        admitted.context.end();
+      }
+    }
+    observer?.ended(incoming, admitted?.call, outcome, performance.now() - start);
+    return outcome;
+  }
+
+  return {
+    dispatch: (incoming, way) => pass(incoming, way, inOrder),
+    refuse: (incoming, way, error) =>
+      pass(incoming, way, async (_call, _context, sink) => {
+        await sink.fail(error);
+        return { ok: false, error };
+      }),
     abortAll(reason) {
+      ended = reason;
       for (const call of live) call.abort(reason);
     },
     get inFlight() {

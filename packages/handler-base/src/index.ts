@@ -15,3 +15,4 @@ export {
 } from "./implement.ts";
 export type { Logger } from "./log.ts";
 export type { Middleware } from "./middleware.ts";
+export { serve, startService, type RunningService, type ServeOptions, type ServiceDeps } from "./serve.ts";

@@ -1,16 +1,16 @@
 // The request subject of a method: a queue subscription, slots, a bounded queue, and answers to the reply inbox.
 //
 // I1  At most `concurrency` calls run; at most twice as many wait. What comes beyond is answered RESOURCE_EXHAUSTED at once.
-// I2  Once stopped, nothing new starts: what is queued still runs within the shutdown's grace.
+// I2  Once stopped, nothing new is taken: what is queued still runs within the shutdown's grace, and is answered with the stop after it.
 import { headers as natsHeaders, type Msg, type NatsConnection, type Subscription } from "@nats-io/nats-core";
 import { answerHeaders, errorAnswer, setErrorHeaders } from "./answer.ts";
 import type { Incoming, Method, ReplySink } from "./call.ts";
 import { encode, type ContentType } from "./codec.ts";
+import { readHeaders } from "./delivery/incoming.ts";
 import type { Dispatcher, Known, Way } from "./dispatch.ts";
 import { HandlerError } from "./error.ts";
 import { createInboxSink, type InboxSinkOptions } from "./inbox-sink.ts";
 import type { Logger } from "./log.ts";
-import { headers } from "./names.ts";
 
 export interface RequestWayOptions extends InboxSinkOptions {
   readonly dispatcher: Dispatcher;
@@ -24,6 +24,8 @@ export interface RequestWay {
   readonly capacity: number;
   /** Takes no more requests. Resolves when the server knows. */
   stopAccepting(): Promise<void>;
+  /** Answers what waits with this error. What runs is the dispatcher's to end. */
+  refuseQueued(error: HandlerError): void;
   /** Resolves when nothing runs or waits any more. */
   idle(): Promise<void>;
 }
@@ -54,37 +56,22 @@ export function openRequestWay(method: Method, options: RequestWayOptions): Requ
     },
   };
 
-  const start = (incoming: Incoming): void => {
+  const run = async (incoming: Incoming): Promise<void> => {
     running += 1;
-    void dispatcher.dispatch(incoming, way).then(() => {
-      running -= 1;
-      const next = waiting.shift();
-      if (next) start(next);
-      else if (running === 0) {
-        for (const resolve of whenIdle) resolve();
-        whenIdle = [];
-      }
-    });
-  };
-
-  const take = async (message: Msg): Promise<void> => {
-    const incoming = await readRequest(message, method, options);
-    if (message.reply) replies.set(incoming, message.reply);
-    accept(incoming);
+    await dispatcher.dispatch(incoming, way);
+    running -= 1;
+    const next = waiting.shift();
+    if (next) void run(next);
+    else if (running === 0) {
+      for (const resolve of whenIdle) resolve();
+      whenIdle = [];
+    }
   };
 
   const accept = (incoming: Incoming): void => {
-    if (running < capacity) start(incoming);
+    if (running < capacity) void run(incoming);
     else if (waiting.length < capacity * 2) waiting.push(incoming);
-    else {
-      void way.reject(
-        incoming,
-        new HandlerError("all slots of this service are taken", "resource_exhausted", {
-          retryAfterMs: 1000,
-        }),
-        {},
-      );
-    }
+    else void way.reject(incoming, allTaken, {});
   };
 
   const subscriptions: Subscription[] = method.contract.requestSubjects.map((subject) =>
@@ -95,13 +82,7 @@ export function openRequestWay(method: Method, options: RequestWayOptions): Requ
           log.error({ error, subject }, "a request subscription failed");
           return;
         }
-        if (message.headers?.has(headers.claimCheck)) {
-          take(message).catch((cause: unknown) => {
-            if (message.reply) replyWithError(nc, method, message.reply, HandlerError.from(cause), {});
-          });
-          return;
-        }
-        const incoming = incomingOf(message, method, message.data);
+        const incoming = incomingOf(message, method);
         if (message.reply) replies.set(incoming, message.reply);
         accept(incoming);
       },
@@ -120,6 +101,9 @@ export function openRequestWay(method: Method, options: RequestWayOptions): Requ
       for (const subscription of subscriptions) subscription.unsubscribe();
       await nc.flush();
     },
+    refuseQueued(error) {
+      for (const incoming of waiting.splice(0)) void way.reject(incoming, error, {});
+    },
     idle() {
       return running === 0 && waiting.length === 0
         ? Promise.resolve()
@@ -128,19 +112,16 @@ export function openRequestWay(method: Method, options: RequestWayOptions): Requ
   };
 }
 
-async function readRequest(message: Msg, method: Method, { claimCheck }: InboxSinkOptions): Promise<Incoming> {
-  if (claimCheck === undefined) throw new HandlerError("this service takes no claim checks", "unimplemented");
-  return incomingOf(message, method, await claimCheck.load(message.data, message.headers));
-}
+const allTaken = new HandlerError("all slots of this service are taken", "resource_exhausted", { retryAfterMs: 1000 });
 
-function incomingOf(message: Msg, method: Method, data: Uint8Array): Incoming {
+function incomingOf(message: Msg, method: Method): Incoming {
   return {
     method,
     way: "request",
     subject: message.subject,
     pattern: undefined,
-    data,
-    headers: message.headers,
+    data: message.data,
+    headers: readHeaders(() => message.headers),
     attempt: 1,
     lastAttempt: true,
     publishedAt: Date.now(),

@@ -6,6 +6,7 @@
 import type { Message } from "@bufbuild/protobuf";
 import type { Call, Outcome, ReplySink } from "../call.ts";
 import { HandlerError } from "../error.ts";
+import { serviceStopping } from "../stopping.ts";
 import type { Final, Finals, Question } from "./finals.ts";
 import type { Lease } from "./lease.ts";
 
@@ -78,7 +79,9 @@ export class ClaimedSink implements ReplySink {
 }
 
 /** Whether an error is the answer to the request, not just to this try. */
-function isStorable({ code, retryable }: HandlerError, { incoming: { way, lastAttempt } }: Call): boolean {
+function isStorable(error: HandlerError, { incoming: { way, lastAttempt } }: Call): boolean {
+  const { code, retryable } = error;
+  if (error === serviceStopping) return false; // another replica goes on
   if (code === "already_exists" || code === "canceled") return false;
   // A caller who waits at an inbox set the time; another who asks the same may have more.
   if (way === "request") return !retryable && code !== "deadline_exceeded";

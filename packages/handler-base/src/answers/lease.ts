@@ -18,8 +18,11 @@ export interface Lease {
   /** `performance.now()` at which the lease ends unless it is renewed. */
   readonly heldUntil: number;
   readonly held: boolean;
-  /** Frees the key. Resolves when that is done or was tried: if the server does not answer, the time to live frees it. Idempotent. */
-  release(): Promise<void>;
+  /**
+   * Frees the key, or hands it to whoever acquires it as `successor`. Resolves when that is done or was tried: if the server does not
+   * answer, the time to live frees it. Idempotent.
+   */
+  release(successor?: string): Promise<void>;
 }
 
 /** A key that somebody else holds. */
@@ -32,6 +35,8 @@ export interface AcquireOptions {
   readonly signal: AbortSignal;
   /** Called once, when the lease was lost before it was released. */
   readonly onLost?: (reason: HandlerError) => void;
+  /** Name under which the holder before may have handed over the key. */
+  readonly as?: string;
 }
 
 export interface Leases {
@@ -52,13 +57,22 @@ export interface LeasesOptions {
 
 /** How often a write without an answer, or one that lost a race against an expiry, is tried again. */
 const tries = 5;
+/** How long a key is kept for the one that it was handed to, ms. */
+const handOverMs = 2000;
+const empty = new Uint8Array();
+/** Holder of a key that waits for its successor; no holder of our own has a space in it. */
+const successorHolder = (name: string) => `for ${name}`;
 /** Pause after a renewal that failed at once, ms. */
 const retryMs = 250;
 
 export function createLeases({ cells, clock, ttlMs = 5000, renewMs = ttlMs / 3 }: LeasesOptions): Leases {
   const times = { ttlMs, renewMs };
 
-  async function take(key: string, value: Uint8Array, onLost: HeldLease["onLost"]): Promise<HeldLease | Taken> {
+  async function take(
+    key: string,
+    value: Uint8Array,
+    { onLost, as }: Omit<AcquireOptions, "signal">,
+  ): Promise<HeldLease | Taken> {
     const holder = nuid.next();
     const begun = performance.now();
     const hold = (revision: number, sent: number, fresh: boolean) =>
@@ -75,7 +89,8 @@ export function createLeases({ cells, clock, ttlMs = 5000, renewMs = ttlMs / 3 }
       const cell = await cells.read(key);
       // A write of ours whose answer was lost: the first one may have been the one that was stored.
       if (cell.holder === holder) return hold(cell.revision, begun, false);
-      if (cell.value !== undefined) return { holder: cell.holder, value: cell.value };
+      const handedOver = as !== undefined && cell.holder === successorHolder(as);
+      if (cell.value !== undefined && !handedOver) return { holder: cell.holder, value: cell.value };
       if (attempt === tries) {
         throw new HandlerError("the claim on this request changes hands too fast", "unavailable", {
           retryAfterMs: 1000,
@@ -86,9 +101,9 @@ export function createLeases({ cells, clock, ttlMs = 5000, renewMs = ttlMs / 3 }
   }
 
   return {
-    async acquire(key, value, { signal, onLost }) {
+    async acquire(key, value, { signal, ...options }) {
       signal.throwIfAborted();
-      const taken = await take(key, value, onLost);
+      const taken = await take(key, value, options);
       if (signal.aborted) {
         if (isLease(taken)) await taken.release();
         signal.throwIfAborted();
@@ -160,14 +175,16 @@ class HeldLease implements Lease, Ticking {
     else if (now >= this.#renewAt) this.#renewal ??= this.#renew(now);
   }
 
-  async release(): Promise<void> {
+  async release(successor?: string): Promise<void> {
     if (this.#state !== "held") return;
     this.#state = "released";
     this.#options.clock.delete(this);
     await this.#renewal; // it changes the revision
     const { cells, key, holder, ttlMs } = this.#options;
+    const write = { revision: this.#revision, timeoutMs: ttlMs };
     try {
-      await cells.remove(key, { revision: this.#revision, holder, ttlMs: 1000, timeoutMs: ttlMs });
+      if (successor === undefined) await cells.remove(key, { ...write, holder, ttlMs: 1000 });
+      else await cells.set(key, empty, { ...write, holder: successorHolder(successor), ttlMs: handOverMs });
     } catch (reason) {
       this.#failure = reason; // the time to live frees it
     }

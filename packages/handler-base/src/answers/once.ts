@@ -10,16 +10,20 @@ import { ClaimedSink } from "./claimed-sink.ts";
 import type { Finals, Question, StoredFinal } from "./finals.ts";
 import { isLease, type Lease, type Leases } from "./lease.ts";
 import { questionOf } from "./question.ts";
-import { answerAgain } from "./replay.ts";
+import { answerAgain, hasInbox } from "./replay.ts";
+import type { Attach } from "./attach.ts";
+import type { FramePublisher } from "./frames.ts";
 
 export interface OnceOptions {
   readonly finals: Finals;
   readonly leases: Leases;
+  readonly frames: FramePublisher;
+  readonly attach: Attach;
 }
 
 type Execute = (sink: ReplySink) => Promise<Outcome>;
 
-export function createOnce({ finals, leases }: OnceOptions): Once {
+export function createOnce({ finals, leases, frames, attach }: OnceOptions): Once {
   async function runClaimed(
     call: Call,
     question: Question,
@@ -41,7 +45,7 @@ export function createOnce({ finals, leases }: OnceOptions): Once {
 
   async function serve(call: Call, question: Question, stored: StoredFinal, sink: ReplySink): Promise<Outcome> {
     checkSame(question, stored.fingerprint);
-    return answerAgain(call, question, stored, sink, finals);
+    return answerAgain(call, question, stored, sink, { finals, frames, attach });
   }
 
   return {
@@ -50,6 +54,7 @@ export function createOnce({ finals, leases }: OnceOptions): Once {
       const { signal } = call.context;
       const key = `claim.${question.key}`;
       const value = new TextEncoder().encode(question.fingerprint);
+      let attached = false;
       for (;;) {
         const looked = finals.get(question);
         looked.catch(() => undefined); // awaited below, after the claim
@@ -66,6 +71,8 @@ export function createOnce({ finals, leases }: OnceOptions): Once {
         const stored = await looked;
         if (stored) return await serve(call, question, stored, sink);
         checkSame(question, new TextDecoder().decode(claim.value));
+        if (!attached && !hasInbox(call)) await attach(call); // what comes from now on reaches the reader by itself
+        attached = true;
         await leases.wait(key, claim.holder, { signal });
       }
     },

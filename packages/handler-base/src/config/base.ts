@@ -33,6 +33,16 @@ export const baseVariables = {
     min: 1000,
     doc: "Time after which an event that nobody works on is delivered again, in place of the contract's",
   }),
+  maxReplicas: env.int("MAX_REPLICAS", {
+    default: 10,
+    min: 1,
+    max: 1000,
+    doc: "Most replicas of the service that run at once; times the concurrency it bounds what consumers hand out",
+  }),
+  provision: env.enum("PROVISION", ["apply", "bind"], {
+    default: "apply",
+    doc: "`apply` makes streams and consumers that are missing; `bind` changes nothing and fails if they do not fit",
+  }),
   streamReplicas: env.int("STREAM_REPLICAS", {
     optional: true,
     min: 1,

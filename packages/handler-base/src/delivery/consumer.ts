@@ -4,26 +4,21 @@
 //     timer, until the call's time is over. A call that hangs beyond that is delivered again elsewhere.
 // I2  A message holds its slot from its arrival until it is settled.
 // I3  After `close` the server has been told about every message.
-import type { Incoming, Method, Outcome } from "../call.ts";
+import type { Method } from "../call.ts";
 import type { Dispatcher, Way } from "../dispatch.ts";
-import type { HandlerError } from "../error.ts";
 import type { Delivery } from "./delivery.ts";
 import { arrivedFrom, deadlineOf, storedOf, type Kind } from "./incoming.ts";
 import { startPull, type PullOptions } from "./pull.ts";
 import type { Settle } from "./settle.ts";
 import { triedTooOften } from "./settlement.ts";
 
-/** Answers a message with this error without running it. */
-export type Refuse = (incoming: Incoming, way: Way, error: HandlerError) => Promise<void>;
-
 export interface ConsumerOptions extends Omit<PullOptions, "onMessage"> {
   readonly method: Method;
   readonly kind: Kind;
   /** As the consumer has it on the server. */
   readonly ackWaitMs: number;
-  readonly dispatcher: Pick<Dispatcher, "dispatch">;
+  readonly dispatcher: Pick<Dispatcher, "dispatch" | "refuse">;
   readonly way: Way;
-  readonly refuse: Refuse;
   readonly settle: Settle;
 }
 
@@ -31,6 +26,7 @@ export interface ConsumerOptions extends Omit<PullOptions, "onMessage"> {
 export interface Consumer {
   readonly name: string;
   readonly running: number;
+  readonly slots: number;
   readonly healthy: boolean;
   /** From here on no message starts; what still arrives is given back. Idempotent. */
   stopAccepting(): Promise<void>;
@@ -48,7 +44,7 @@ interface Flight {
 }
 
 export function startConsumer(options: ConsumerOptions): Consumer {
-  const { method, kind, ackWaitMs, dispatcher, way, refuse, settle, log } = options;
+  const { method, kind, ackWaitMs, dispatcher, way, settle, log } = options;
   const { name, deadlineMs, retry } = method.contract;
   const inFlight = new Set<Flight>();
   const abandoned = new AbortController();
@@ -76,13 +72,9 @@ export function startConsumer(options: ConsumerOptions): Consumer {
           return way.reject(one, error, known);
         },
       };
-      let outcome: Outcome;
-      if (incoming.attempt > retry.maxAttempts) {
-        await refuse(incoming, watched, triedTooOften);
-        outcome = { ok: false, error: triedTooOften };
-      } else {
-        outcome = await dispatcher.dispatch(incoming, watched);
-      }
+      const outcome = await (incoming.attempt > retry.maxAttempts
+        ? dispatcher.refuse(incoming, watched, triedTooOften)
+        : dispatcher.dispatch(incoming, watched));
       await settle({ arrived, delivery, outcome, requestId, signal: abandoned.signal });
     } catch (reason) {
       log.error({ method: name, error: reason }, "a message could not be handled; it is given back");
@@ -104,6 +96,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
 
   return {
     name: options.consumer,
+    slots: options.slots,
     get running() {
       return inFlight.size;
     },

@@ -16,7 +16,7 @@
 import { isFinal, type Incoming, type Outcome } from "../call.ts";
 import type { RetryContract } from "../contract.ts";
 import { HandlerError } from "../error.ts";
-import { serviceStopping } from "./stopping.ts";
+import { serviceStopping } from "../stopping.ts";
 
 export type Decision =
   | { readonly kind: "ack" }

@@ -1,5 +1,5 @@
 // The one reason for an end that costs a message no attempt and its publisher no answer.
-import { HandlerError } from "../error.ts";
+import { HandlerError } from "./error.ts";
 
 /** Why calls end when the service stops. Compared by identity: an upstream's `unavailable` is something else. */
 export const serviceStopping = new HandlerError("the service is stopping", "unavailable");
