@@ -1,0 +1,110 @@
+// How well each unit of the sources answers a question.
+import { cosine, type SentenceVectors } from "../embeddings/sentences.ts";
+import type { Source } from "./conversation.ts";
+import type { Rarity } from "./rarity.ts";
+import { stemsOf, support, termsOf } from "./terms.ts";
+import { unitsOf, type Unit } from "./units.ts";
+
+export interface QuestionTerm {
+  readonly stem: string;
+  readonly word: string;
+  readonly weight: number;
+}
+
+export interface Evidence extends Unit {
+  readonly source: Source;
+  /** Place among the units of its source. */
+  readonly place: number;
+  /** Higher answers better. */
+  readonly score: number;
+  /** Share of the question, by weight, that the unit itself says. */
+  readonly said: number;
+  /** The same with its headings, lead and neighbours. */
+  readonly around: number;
+  /** Cosine of unit and question, 0 without an embedding model. */
+  readonly close: number;
+}
+
+export interface EvidenceOptions {
+  readonly rarity: Rarity;
+  readonly vectors?: SentenceVectors;
+  readonly signal: AbortSignal;
+}
+
+const maxUnits = 200;
+
+/** What a question is about, weighed. */
+export function questionTerms(question: string, rarity: Rarity, factor = 1): QuestionTerm[] {
+  const seen = new Set<string>();
+  return termsOf(question).flatMap(({ stem, word }) => {
+    if (seen.has(stem)) return [];
+    seen.add(stem);
+    return [{ stem, word, weight: rarity(word) * factor }];
+  });
+}
+
+/** All units, the best first. */
+export async function findEvidence(
+  question: string,
+  terms: readonly QuestionTerm[],
+  sources: readonly Source[],
+  { rarity: _, vectors, signal }: EvidenceOptions,
+): Promise<Evidence[]> {
+  const units = sources
+    .flatMap((source) => unitsOf(source.text).map((unit, place) => ({ unit, place, source })))
+    .slice(0, maxUnits);
+  const closeness = await closenessOf(question, units, { ...(vectors && { vectors }), signal });
+  const stems = units.map(({ unit }) => stemsOf(unit.text));
+  const total = terms.reduce((sum, { weight }) => sum + weight, 0);
+  const evidence = units.map(({ unit, place, source }, at): Evidence => {
+    const own = stems[at] ?? new Set();
+    const headings = stemsOf(`${source.heading} ${unit.lead}`);
+    const before = units[at - 1]?.source === source ? (stems[at - 1] ?? new Set<string>()) : new Set<string>();
+    const after = units[at + 1]?.source === source ? (stems[at + 1] ?? new Set<string>()) : new Set<string>();
+    let said = 0;
+    let around = 0;
+    for (const { stem, weight } of terms) {
+      const inUnit = support(stem, own);
+      said += weight * inUnit;
+      around +=
+        weight *
+        Math.max(inUnit, 0.75 * support(stem, headings), 0.6 * support(stem, before), 0.4 * support(stem, after));
+    }
+    said = total === 0 ? 0 : said / total;
+    around = total === 0 ? 0 : around / total;
+    const close = closeness?.[at] ?? 0;
+    const rank = 1 / (source.number + 2);
+    const score = 0.35 * said + 0.4 * around + 0.6 * close + 0.3 * rank + kindBonus(question, unit);
+    return { ...unit, source, place, score, said, around, close };
+  });
+  return evidence.toSorted((a, b) => b.score - a.score);
+}
+
+async function closenessOf(
+  question: string,
+  units: readonly { unit: Unit; source: Source }[],
+  { vectors, signal }: { vectors?: SentenceVectors; signal: AbortSignal },
+): Promise<readonly number[] | undefined> {
+  if (vectors === undefined || units.length === 0) return undefined;
+  const [asked] = await vectors([question], { signal });
+  const made = await vectors(
+    units.map(({ unit, source }) => `${source.heading.replace(/^.*› /, "")}: ${unit.text}`),
+    { signal },
+  );
+  return made.map((vector) => (asked === undefined ? 0 : cosine(asked, vector)));
+}
+
+/** An answer to "how long" holds a number, one to "how do I" something to type. */
+function kindBonus(question: string, unit: Unit): number {
+  if (/\bhow (?:long|many|much|often|large|big|old)\b|\bwhen\b|\bwhat (?:number|size|port|code)\b/i.test(question))
+    return /\d|\b(?:one|two|three|four|five|six|ten|sixteen|once|twice|second|minute|hour|day|half|third)s?\b/i.test(
+      unit.text,
+    )
+      ? 0.08
+      : 0;
+  if (
+    /\bhow (?:do|can|would|should) (?:i|you|we)\b|\bwhich (?:command|header|subject|option|variable)\b/i.test(question)
+  )
+    return unit.text.includes("`") ? 0.05 : 0;
+  return 0;
+}

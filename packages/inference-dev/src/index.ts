@@ -1,0 +1,1 @@
+export { startInference, type InferenceOptions, type RunningInference } from "./start.ts";
