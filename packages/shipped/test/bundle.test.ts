@@ -1,0 +1,101 @@
+// The bundle of a service as it is shipped: built, started with plain node in a process of its own, called, stopped.
+import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { promisify } from "node:util";
+import { createClient } from "@pipeline/handler-base";
+import { startNats, type NatsFixture } from "@pipeline/testkit";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { EchoService } from "../../handler-base/test/gen/echo/v1/echo_pb.ts";
+
+const root = join(import.meta.dirname, "../../..");
+const folder = join(root, "bench", "echo");
+const run = promisify(execFile);
+let nats: NatsFixture;
+
+beforeAll(async () => {
+  nats = await startNats();
+  await run(
+    process.execPath,
+    [join(root, "node_modules/rolldown/bin/cli.mjs"), "-c", join(root, "rolldown.config.ts")],
+    {
+      cwd: folder,
+    },
+  );
+  await run(process.execPath, [join(root, "tools/bundle/bake.ts"), folder]);
+}, 120_000);
+
+afterAll(async () => {
+  await nats[Symbol.asyncDispose]();
+});
+
+interface Started extends AsyncDisposable {
+  readonly child: ChildProcess;
+  readonly health: string;
+  readonly lines: string[];
+  readonly ended: Promise<[number | null, NodeJS.Signals | null]>;
+}
+
+/** Starts `dist/FILE` and resolves when it says that it is ready. */
+async function start(file: string, ...flags: string[]): Promise<Started> {
+  const child = spawn(process.execPath, [...flags, join(folder, "dist", file)], {
+    env: { NATS_URL: nats.url, HEALTH_HOST: "127.0.0.1", HEALTH_PORT: "0" },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const ended = once(child, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
+  const lines: string[] = [];
+  const health = await new Promise<string>((resolve, reject) => {
+    createInterface(child.stderr).on("line", (line) => {
+      lines.push(line);
+      const found = /"health":"(http:[^"]+)"/.exec(line)?.[1];
+      if (found !== undefined) resolve(found);
+    });
+    void ended.then(() => reject(new Error(`the bundle ended before it was ready:\n${lines.join("\n")}`)));
+  });
+  return {
+    child,
+    health,
+    lines,
+    ended,
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await ended;
+    },
+  };
+}
+
+const client = async () => createClient(EchoService, await nats.connect());
+
+test.each(["main.cjs", "service.cjs"])("%s is ready, answers, and leaves with 0", async (file) => {
+  await using service = await start(file);
+  const ready = await fetch(`${service.health}/readyz`);
+  expect([ready.status, await ready.text()]).toEqual([200, expect.stringContaining("ok")]);
+
+  const call = await client();
+  expect((await call.say({ text: "hello" })).text).toBe("hello");
+  const frames: string[] = [];
+  for await (const { text } of call.count({ text: "n", frames: 3 })) frames.push(text);
+  expect(frames.join("").trim()).toBe("n1 n2 n3");
+  await expect(call.say({ frames: -1 })).rejects.toMatchObject({ code: "invalid_argument" });
+
+  service.child.kill("SIGTERM");
+  expect(await service.ended).toEqual([0, null]);
+  expect(service.lines.filter((line) => /Warning|"level":"(warn|error)"/.test(line))).toEqual([]);
+});
+
+test("what is imported lazily stands in files of its own", async () => {
+  const chunks = (await readdir(join(folder, "dist", "chunks"))).filter((name) => name.endsWith(".cjs"));
+  expect(chunks).toContain("message-pack.cjs");
+  expect(chunks.some((name) => name.includes("protovalidate"))).toBe(true);
+  for (const name of ["main.cjs", "service.cjs"]) expect(existsSync(join(folder, "dist", name))).toBe(true);
+  expect(existsSync(join(folder, "dist", "service.cjs.map"))).toBe(true);
+});
+
+test("code caches that belong to another Node are passed over with a warning", async () => {
+  await using service = await start("main.cjs", "--stack-size=900");
+  expect(service.lines.join("\n")).toMatch(/cache is of another Node/);
+  expect((await (await client()).say({ text: "slower" })).text).toBe("slower");
+});
