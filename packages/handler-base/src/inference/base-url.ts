@@ -30,9 +30,7 @@ export function parseBaseUrl(text: string, role: string): BaseUrl {
   }
   const path = url.pathname.replace(/\/+$/, "").replace(callSuffix, "").replace(versionSuffix, "");
   const credentials =
-    url.username === "" && url.password === ""
-      ? undefined
-      : `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+    url.username === "" && url.password === "" ? undefined : `${decoded(url.username)}:${decoded(url.password)}`;
   return {
     origin: url.origin,
     host: url.hostname,
@@ -41,4 +39,13 @@ export function parseBaseUrl(text: string, role: string): BaseUrl {
     authorization: credentials === undefined ? undefined : `Basic ${Buffer.from(credentials).toString("base64")}`,
     display: `${url.origin}${path}`,
   };
+}
+
+/** A password may hold a percent sign that nobody escaped. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // taken as it stands
+  }
 }

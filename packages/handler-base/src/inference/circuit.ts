@@ -1,5 +1,6 @@
 // Circuit breaker of one endpoint: closed (calls go) → open (calls go elsewhere) → trial (one call or probe shows whether it is back).
-// I1: `threshold` failures in a row open it; I2: each failed trial doubles the pause, up to the maximum; I3: one trial at a time.
+// I1: `threshold` failures in a row open it; I2: each failed trial doubles the pause, up to the maximum, and nothing else does: the calls that
+// were under way when it opened say nothing new when they fail, too; I3: one trial at a time, and only its holder ends it.
 
 export interface CircuitOptions {
   /** Failures in a row that open it. */
@@ -15,10 +16,11 @@ export interface Circuit {
   readonly state: () => "closed" | "open" | "due";
   /** Takes the one trial of a due circuit; false if somebody else has it. */
   readonly tryTrial: () => boolean;
-  /** Gives an unfinished trial back (the call was canceled: it shows nothing). */
-  readonly abandon: () => void;
+  /** Gives an unfinished trial back (the call was canceled: it shows nothing); nothing happens when `trial` is false. */
+  readonly abandon: (trial: boolean) => void;
   readonly succeeded: () => void;
-  readonly failed: () => void;
+  /** `trial`: whether the call that failed holds the trial. */
+  readonly failed: (trial: boolean) => void;
   /** A probe was answered: the next call goes, and its first failure opens the circuit again. */
   readonly probed: () => void;
   /** ms until the next trial; 0 when calls may go. */
@@ -41,8 +43,8 @@ export function createCircuit(options: CircuitOptions): Circuit {
       trial = true;
       return true;
     },
-    abandon() {
-      trial = false;
+    abandon(mine) {
+      if (mine) trial = false;
     },
     succeeded() {
       failures = 0;
@@ -55,9 +57,10 @@ export function createCircuit(options: CircuitOptions): Circuit {
       openUntil = undefined;
       trial = false;
     },
-    failed() {
+    failed(mine) {
+      if (openUntil !== undefined && !mine) return; // I2
       failures++;
-      trial = false;
+      if (mine) trial = false;
       if (failures < options.threshold) return;
       openUntil = performance.now() + pauseMs;
       pauseMs = Math.min(pauseMs * 2, options.maxPauseMs);

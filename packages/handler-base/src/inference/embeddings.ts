@@ -28,6 +28,8 @@ const maxAnswerBytes = 64 * 1024 * 1024;
 
 export function openEmbeddings(options: EmbeddingsOptions): Embeddings {
   const { model, dimensions, batchSize = 32, encoding = "float" } = options;
+  if (!Number.isInteger(batchSize) || batchSize < 1)
+    throw new HandlerError("the batch size of the embeddings server must be at least 1", "invalid_argument");
   const pool = openPool("embeddings", options, "/v1/models");
   let dialect = options.dialect ?? "auto";
   let length = dimensions;
@@ -60,14 +62,15 @@ export function openEmbeddings(options: EmbeddingsOptions): Embeddings {
 
   const check = (vectors: Float32Array[], count: number): Float32Array[] => {
     if (vectors.length !== count) throw wrong(`returned ${vectors.length} vectors for ${count} texts`);
+    const expected = length ?? vectors[0]?.length;
     for (const vector of vectors) {
-      length ??= vector.length;
       if (vector.length === 0) throw wrong("returned an empty vector");
-      if (vector.length !== length)
-        throw wrong(`returned a vector of ${vector.length} dimensions where ${length} are expected`);
+      if (vector.length !== expected)
+        throw wrong(`returned a vector of ${vector.length} dimensions where ${expected} are expected`);
       const bad = vector.find((value) => !Number.isFinite(value));
       if (bad !== undefined) throw wrong(`returned ${bad}`);
     }
+    length = expected; // learnt from a batch that was right as a whole
     return vectors;
   };
 

@@ -57,8 +57,9 @@ export interface Endpoint {
   readonly close: () => Promise<void>;
 }
 
-/** An error body beyond this is not worth reading. */
+/** An error body beyond this, or one that takes longer, is not worth reading. */
 const maxErrorBytes = 64 * 1024;
+const maxErrorMs = 5_000;
 
 export function createEndpoint(options: EndpointOptions): Endpoint {
   const { base, name } = options;
@@ -143,7 +144,8 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
           };
           return { reply };
         }
-        // An error body that is cut or huge says no more than its status.
+        // An error body that is cut, slow or huge says no more than its status.
+        watch.arm("head", maxErrorMs, () => `${name} did not finish its error`);
         const text = await readText(chunks, maxErrorBytes, name).catch(() => "");
         call.throwIfAborted();
         const retryAfter = headers["retry-after"];

@@ -7,7 +7,7 @@ import { parseBaseUrl } from "./base-url.ts";
 import type { Circuit } from "./circuit.ts";
 import { createEndpoint, type Endpoint, type Exchange, type Reply } from "./endpoint.ts";
 import type { Failure } from "./failure.ts";
-import { callHeaders, clientHeaders } from "./headers.ts";
+import { callHeaders, clientHeaders, sendable, traceContext } from "./headers.ts";
 import type { CallOptions, ClientOptions } from "./options.ts";
 import { probe } from "./probe.ts";
 import type { RequestEnd, Role, Usage } from "./report.ts";
@@ -36,6 +36,8 @@ const maxPauseMs = 30_000;
 export function openPool(role: Role, options: ClientOptions, probePath: string): Pool {
   if (options.urls.length === 0) throw new HandlerError(`no URL of a ${role} server is configured`, "invalid_argument");
   const concurrency = options.concurrency ?? 32;
+  if (!Number.isInteger(concurrency) || concurrency < 1)
+    throw new HandlerError(`the concurrency of the ${role} server must be at least 1`, "invalid_argument");
   const endpoints = options.urls.map((url): Endpoint => {
     const base = parseBaseUrl(url, role);
     return createEndpoint({
@@ -57,15 +59,15 @@ export function openPool(role: Role, options: ClientOptions, probePath: string):
   const closing = new AbortController();
 
   /** Servers for one call, in order. I2, I3 */
-  function* candidates(): Generator<Endpoint> {
+  function* candidates(): Generator<{ endpoint: Endpoint; trial: boolean }> {
     const working = endpoints.filter(({ circuit }) => circuit.state() === "closed");
     for (const endpoint of endpoints) {
       if (working.length === 0 || !endpoint.circuit.tryTrial()) continue;
       void probe(endpoint, { path: probePath, headers: fixedHeaders, signal: closing.signal });
     }
-    yield* working;
+    for (const endpoint of working) yield { endpoint, trial: false };
     for (const endpoint of endpoints) {
-      if (!working.includes(endpoint) && endpoint.circuit.tryTrial()) yield endpoint;
+      if (!working.includes(endpoint) && endpoint.circuit.tryTrial()) yield { endpoint, trial: true };
     }
   }
 
@@ -94,8 +96,8 @@ export function openPool(role: Role, options: ClientOptions, probePath: string):
       const headers = {
         ...fixedHeaders,
         ...callHeaders(callOptions),
-        ...traceHeaders,
-        ...span?.headers,
+        ...traceContext(traceHeaders),
+        ...sendable(span?.headers ?? {}),
       };
       const seen: { -readonly [Key in keyof RequestEnd]: RequestEnd[Key] } = {
         outcome: "canceled",
@@ -115,8 +117,9 @@ export function openPool(role: Role, options: ClientOptions, probePath: string):
         const exchange: Exchange = { ...request, headers, allow: request.allow ?? [] };
         let last: HandlerError | undefined;
         watch.throwIfAborted();
-        for (const endpoint of candidates()) {
-          const outcome = await attempt(endpoint, exchange, watch, () => {
+        for (const candidate of candidates()) {
+          const { endpoint } = candidate;
+          const outcome = await attempt(candidate, exchange, watch, () => {
             seen.attempts++;
             seen.endpoint = endpoint.display;
           });
@@ -164,13 +167,13 @@ export function headerOf(reply: Reply, name: string): string | undefined {
 
 const judge = {
   good: (circuit: Circuit) => circuit.succeeded(),
-  bad: (circuit: Circuit) => circuit.failed(),
-  unknown: (circuit: Circuit) => circuit.abandon(),
+  bad: (circuit: Circuit, trial: boolean) => circuit.failed(trial),
+  unknown: (circuit: Circuit, trial: boolean) => circuit.abandon(trial),
 };
 
 /** Asks one server, again where its failure allows it. `final`: another server would answer the same. */
 async function attempt(
-  endpoint: Endpoint,
+  { endpoint, trial }: { endpoint: Endpoint; trial: boolean },
   exchange: Exchange,
   watch: Watch,
   onTry: () => void,
@@ -181,7 +184,7 @@ async function attempt(
     try {
       outcome = await endpoint.exchange(exchange, watch);
     } catch (reason) {
-      endpoint.circuit.abandon(); // the call was canceled: that says nothing about the server
+      endpoint.circuit.abandon(trial); // the call was canceled: that says nothing about the server
       throw reason;
     }
     if ("reply" in outcome) {
@@ -189,10 +192,14 @@ async function attempt(
       return outcome;
     }
     const { failure } = outcome;
-    judge[failure.health](endpoint.circuit);
+    judge[failure.health](endpoint.circuit, trial);
     const waitMs = failure.waitMs ?? 50 + Math.random() * 150;
     const again =
-      failure.again === "same" && tries < failure.tries && waitMs <= longestWaitMs && waitMs < watch.remainingMs();
+      !trial && // one question shows whether it is back
+      failure.again === "same" &&
+      tries < failure.tries &&
+      waitMs <= longestWaitMs &&
+      waitMs < watch.remainingMs();
     if (!again) return { error: failure.error, final: failure.again === "never" };
     await watch.sleep(waitMs);
   }

@@ -5,7 +5,7 @@ import { createWatch } from "./watch.ts";
 
 const probeTimeoutMs = 5_000;
 
-/** Asks the server once and tells its circuit. Any answer below 500 counts: not every server knows the path. Never throws. */
+/** Asks the server once, as the holder of its circuit's trial, and tells the circuit. Any answer below 500 counts: not every server knows the path. Never throws. */
 export async function probe(
   endpoint: Endpoint,
   options: { path: string; headers: Readonly<Record<string, string>>; signal: AbortSignal },
@@ -26,10 +26,10 @@ export async function probe(
       failure === undefined ||
       ["invalid_argument", "not_found", "unauthenticated", "permission_denied"].includes(failure.error.code);
     if (alive) endpoint.circuit.probed();
-    else endpoint.circuit.failed();
+    else endpoint.circuit.failed(true);
   } catch (reason) {
     // Only the watch's own reason comes here: closed clients need no verdict, a silent server is still down.
-    if (HandlerError.from(reason).code === "canceled") endpoint.circuit.abandon();
-    else endpoint.circuit.failed();
+    if (HandlerError.from(reason).code === "canceled") endpoint.circuit.abandon(true);
+    else endpoint.circuit.failed(true);
   }
 }

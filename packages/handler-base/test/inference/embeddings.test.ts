@@ -111,3 +111,13 @@ test("HTML, an empty body and a refused batch are told apart", async () => {
   server.script = (_request, response) => json(response, { error: "secret", error_type: "Validation" }, 413);
   await expect(embeddings.embed(["a"], { signal })).rejects.toThrow(/too large: HTTP 413 \(Validation\)/);
 });
+
+test("a wrong answer teaches no length", async () => {
+  await using server = await startServer((_request, response, count) =>
+    json(response, { data: [{ index: 0, embedding: count === 1 ? [] : [1, 2] }] }),
+  );
+  await using embeddings = openEmbeddings({ urls: [server.url] });
+  await expect(embeddings.embed(["a"], { signal })).rejects.toThrow(/empty vector/);
+  expect(await embeddings.embed(["a"], { signal })).toHaveLength(1);
+  expect(() => openEmbeddings({ urls: [server.url], batchSize: 0 })).toThrow(/at least 1/);
+});

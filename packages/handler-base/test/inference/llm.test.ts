@@ -298,3 +298,10 @@ test("refuses a URL that is none without repeating it", () => {
   expect(() => openLlm({ urls: ["ftp://user:password@h"] })).toThrow(/^the URL of the llm server/);
   expect(() => openLlm({ urls: [] })).toThrow(/no URL/);
 });
+
+test("takes a password with a bare percent sign as it stands", async () => {
+  const { server } = await setup((_request, response) => answer(response, ["x"]));
+  await using own = openLlm({ urls: [server.url.replace("http://", "http://user:50%zz@")] });
+  await readAll(own);
+  expect(server.requests[0]?.headers["authorization"]).toBe(`Basic ${Buffer.from("user:50%zz").toString("base64")}`);
+});

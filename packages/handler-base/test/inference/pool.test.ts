@@ -375,3 +375,43 @@ test("a closed client ends what runs and takes no more", async () => {
     code: "unavailable",
   });
 });
+
+test("a publisher's trace headers can neither name a header of the call nor break it", async () => {
+  const server = await serve(ok);
+  await using llm = openLlm({ urls: [server.url], apiKey: "key" });
+  const signal = new AbortController().signal;
+  const traceHeaders = {
+    authorization: "Bearer stolen",
+    baggage: "a=\u{1F600}",
+    tracestate: "x\r\ny: z",
+    traceparent: "p",
+  };
+  await Array.fromAsync(llm.stream({ messages: [] }, { signal, traceHeaders }));
+  const headers = server.requests[0]?.headers ?? {};
+  expect(headers).toMatchObject({ authorization: "Bearer key", traceparent: "p" });
+  expect(headers["baggage"]).toBeUndefined();
+  expect(headers["tracestate"]).toBeUndefined();
+});
+
+test("many calls that fail at once open the circuit for one pause, not for the longest", async () => {
+  const server = await serve((_request, response) => plain(response, 500, ""));
+  const { ask } = client([server.url], { failuresToOpen: 2, recoveryMs: 200 });
+  await Promise.allSettled(Array.from({ length: 16 }, async () => ask()));
+  server.script = ok;
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(await ask()).toBe("ok");
+});
+
+test("an error whose body never ends is told by its status", async () => {
+  const server = await serve((_request, response) => {
+    response.writeHead(400, { "content-type": "application/json" });
+    const timer = setInterval(() => response.write(" "), 50);
+    response.on("close", () => clearInterval(timer));
+  });
+  const { ask } = client([server.url]);
+  expect(await failure(ask())).toMatchObject({ code: "invalid_argument" });
+}, 20_000);
+
+test("refuses a concurrency of nothing", () => {
+  expect(() => openLlm({ urls: ["http://h"], concurrency: 0 })).toThrow(/at least 1/);
+});
