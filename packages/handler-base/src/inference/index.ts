@@ -9,5 +9,6 @@ export {
   type RerankerOptions,
   type RerankOptions,
 } from "./reranker.ts";
+export { openSpeech, type Speech, type SpeechOptions } from "./speech.ts";
 export type { CallOptions, ClientOptions } from "./options.ts";
 export type { OnRequest, RequestEnd, RequestSpan, RequestStart, Role, Usage } from "./report.ts";

@@ -1,7 +1,7 @@
 // What a client tells an observer about each of its calls; telemetry builds spans and metrics from it. No text of any user is in it.
 import type { Code } from "../error.ts";
 
-export type Role = "llm" | "embeddings" | "reranker" | "vector";
+export type Role = "llm" | "embeddings" | "reranker" | "speech" | "vector";
 
 /** Tokens of one call as the server counted them. */
 export interface Usage {
