@@ -42,8 +42,8 @@ export interface Ordering {
 
 /** Watches calls for metrics, traces and discovery. */
 export interface Observer {
-  /** Around the handler of one call; like a middleware, but outermost. */
-  readonly around: Middleware;
+  /** Around all work on one call, from the moment it is one until its last reply is out. Must give what `work` gives. */
+  readonly around: (call: Call, work: () => Promise<Outcome>) => Promise<Outcome>;
   /** A message ended. `call` is undefined where it never became one. */
   ended(incoming: Incoming, call: Call | undefined, outcome: Outcome, durationMs: number): void;
 }
@@ -119,8 +119,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   async function execute(call: Call, context: LiveCall, sink: ReplySink): Promise<Outcome> {
     try {
-      const run = () => context.race(runHandler(call, context, sink));
-      await middleware(context, observer ? () => observer.around(context, run) : run);
+      await middleware(context, () => context.race(runHandler(call, context, sink)));
       return { ok: true };
     } catch (reason) {
       const error = HandlerError.from(reason);
@@ -163,7 +162,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       const { call, context } = admitted;
       live.add(call);
       if (ended) context.abort(ended);
-      outcome = await runCall(call, context, way, work);
+      const run = () => runCall(call, context, way, work);
+      outcome = await (observer ? observer.around(call, run) : run());
     } catch (reason) {
       const error = HandlerError.from(reason);
       outcome = { ok: false, error };

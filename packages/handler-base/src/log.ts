@@ -65,7 +65,8 @@ export function formatLine({ time, level, message, fields }: LogRecord): string 
   return `${JSON.stringify({ ...line, ...fields, ...line })}\n`;
 }
 
-function stderrSink(): LogSink {
+/** Writes lines on stderr. */
+export function stderrSink(): LogSink {
   let guarded = false;
   return (record) => {
     if (!guarded) {

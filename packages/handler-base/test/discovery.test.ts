@@ -42,7 +42,7 @@ async function serveEcho(nc: NatsConnection, at: string, id: string) {
     middleware: (_call, next) => next(),
     once: undefined,
     ordering: undefined,
-    observer: { around: (_call, next) => next(), ended: discovery.ended },
+    observer: { around: (_call, work) => work(), ended: discovery.ended },
     claimCheck: undefined,
     clock,
     log,

@@ -1,0 +1,2 @@
+// Telemetry of a service.
+export { createTelemetry, type Telemetry, type TelemetryOptions } from "./telemetry.ts";
