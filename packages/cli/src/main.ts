@@ -1,7 +1,13 @@
 #!/usr/bin/env node
 // The command line `handlers`: finds the command, runs it, and turns what it throws into one line and an exit code.
+import { HandlerError } from "@pipeline/handler-base";
 import { commands } from "./commands/index.ts";
 import { UsageError } from "./usage.ts";
+
+// A reader that has left (`handlers tail | head`) ends the command; without this it would end with a stack trace.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === "EPIPE" ? 0 : 1);
+});
 
 async function main(argv: readonly string[]): Promise<number> {
   const [name = "help", ...rest] = argv;
@@ -31,12 +37,17 @@ function overview(): string {
   return `handlers: the glue between NATS and AI model servers\n\nUsage: handlers COMMAND [OPTIONS]\n\n${lines.join("\n")}\n\nhandlers COMMAND --help says more.\n`;
 }
 
+function describe(error: unknown): string {
+  if (error instanceof HandlerError) return `${error.code}: ${[error.message, ...error.violations].join("; ")}`;
+  return error instanceof Error ? error.message : String(error);
+}
+
 main(process.argv.slice(2)).then(
   (code) => {
     process.exitCode = code;
   },
   (error: unknown) => {
-    process.stderr.write(`handlers: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`handlers: ${describe(error)}\n`);
     process.exitCode = error instanceof UsageError ? 2 : 1;
   },
 );

@@ -8,7 +8,8 @@ export async function openConnection(config: BaseConfig, name: string): Promise<
   return connect(connectionOptions(config, name));
 }
 
-function connectionOptions(config: BaseConfig, name: string): ConnectionOptions {
+/** What the connection of a service is made with; tools change what does not suit them. */
+export function connectionOptions(config: BaseConfig, name: string): ConnectionOptions {
   const bytes = (text: string) => new TextEncoder().encode(text);
   const tls = {
     ...(config.natsTlsCaFile !== undefined && { caFile: config.natsTlsCaFile }),

@@ -1,9 +1,17 @@
 // All commands, in the order of the overview.
 import type { Command } from "../usage.ts";
+import { call } from "./call.ts";
+import { dlq } from "./dlq.ts";
+import { provision } from "./provision.ts";
 import { start } from "./start.ts";
+import { tail } from "./tail.ts";
 import { up } from "./up.ts";
 
 export const commands: ReadonlyMap<string, Command> = new Map([
   ["start", start],
   ["up", up],
+  ["call", call],
+  ["tail", tail],
+  ["provision", provision],
+  ["dlq", dlq],
 ]);

@@ -1,0 +1,21 @@
+// What operators' tools use: connecting, calling by name, provisioning, dead letters, permissions.
+export {
+  answerType,
+  contractsOf,
+  findMethod,
+  methodAt,
+  openCatalogue,
+  subjectUses,
+  typeNamed,
+} from "./operate/catalogue.ts";
+export type { Catalogue, SubjectUse } from "./operate/catalogue.ts";
+export { callMethod, publishEvent, requestFrom, type Piece } from "./operate/call.ts";
+export { connectTool, toolConfig, withoutSecrets, type Tool, type ToolOptions } from "./operate/connect.ts";
+export { environmentOf } from "./operate/environment.ts";
+export { openDeadLetters, type DeadLetter, type DeadLetters, type LetterFilter } from "./operate/dead-letters.ts";
+export { receive, type Received } from "./operate/receive.ts";
+export { provision, reportLines, type Entry, type Environment, type Mode, type Report } from "./provision/index.ts";
+export { covers, type MethodContract, type ServiceContract } from "./contract.ts";
+export { headers, installation, type Installation } from "./names.ts";
+export { contentTypeOf, decode, loadMessagePack } from "./codec.ts";
+export { errorFromHeaders } from "./answer.ts";
