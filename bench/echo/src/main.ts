@@ -1,5 +1,5 @@
 // The echo service as a process: what the bench measures and the bundle test starts.
-import { serve } from "../../../packages/handler-base/src/serve.ts";
+import { serve } from "@pipeline/handler-base";
 import { defineConfig } from "@pipeline/handler-base/config";
 import { echo } from "../../../packages/handler-base/test/support/echo.ts";
 
