@@ -168,7 +168,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       const error = HandlerError.from(reason);
       outcome = { ok: false, error };
       try {
-        await (admitted ? way.open(admitted.call).fail(error) : way.reject(incoming, error, known));
+        await way.reject(incoming, error, known); // a sink that could not be opened cannot tell either
       } catch (failure) {
         log.error({ error: failure }, "an error could not be answered");
       }

@@ -25,7 +25,10 @@ export function echo(log: EchoLog = { events: [], begun: 0, ended: 0, aborted: 0
         signal.throwIfAborted();
       }
     }
-    if (attempt <= request.failures) throw new HandlerError("not yet", "unavailable");
+    if (attempt <= request.failures) {
+      const retryAfter = request.retryAfterMs > 0 ? { retryAfterMs: request.retryAfterMs } : {};
+      throw new HandlerError("not yet", "unavailable", retryAfter);
+    }
     if (isCode(request.fail)) throw new HandlerError("as asked", request.fail);
     if (request.fail !== "") throw new Error(request.fail);
   };
