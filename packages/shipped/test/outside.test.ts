@@ -102,12 +102,12 @@ test("the command line is there", async () => {
   expect(await inside(join(folder, "node_modules/.bin/handlers"), "--help")).toContain("handlers");
 }, 60_000);
 
-test("every tarball is well-formed and its types resolve", async () => {
-  for (const file of tarballs) {
-    expect(await inside("publint", "--strict", file)).toContain("All good");
-    const { exports } = JSON.parse(
-      await readFile(join(folder, "node_modules", nameOf(file), "package.json"), "utf8"),
-    ) as { exports?: object };
-    if (exports) expect(await inside("attw", file, "--profile", "esm-only")).toContain("🟢");
-  }
+test("every tarball is well-formed", async () => {
+  for (const file of tarballs) expect(await inside("publint", "--strict", file)).toContain("All good");
+}, 120_000);
+
+test("the types of every library resolve", async () => {
+  const libraries = tarballs.filter((file) => nameOf(file) !== "@pipeline/cli");
+  expect(libraries.length).toBe(tarballs.length - 1);
+  for (const file of libraries) expect(await inside("attw", file, "--profile", "esm-only")).toContain("🟢");
 }, 120_000);
