@@ -21,6 +21,7 @@ import { readContract, type MethodContract } from "./contract.ts";
 import { HandlerError } from "./error.ts";
 import { headers, installation, names } from "./names.ts";
 import { OutgoingCall, type CallOptions, type ClientEnvironment } from "./outgoing-call.ts";
+import { startOutgoing } from "./telemetry/outgoing.ts";
 
 /** Functions for all methods of a service. Each rejects with a HandlerError. A stream that is left early is canceled. */
 export type Client<S extends DescService> = {
@@ -70,7 +71,8 @@ async function unary(
   request: MessageInitShape<DescMessage>,
   options: CallOptions = {},
 ): Promise<Message> {
-  const call = new OutgoingCall(shared, contract, options, undefined);
+  const span = startOutgoing(contract, options.headers);
+  const call = new OutgoingCall(shared, contract, { ...options, headers: span.headers }, undefined);
   try {
     await call.send(create(contract.desc.input, request));
     const message = await call.next();
@@ -79,8 +81,12 @@ async function unary(
     const error = errorFromHeaders(message.headers, answer, contract.desc.output);
     if (error) throw error;
     return answer;
+  } catch (reason) {
+    span.failed(reason);
+    throw reason;
   } finally {
     call.close();
+    span.end();
   }
 }
 
@@ -90,7 +96,8 @@ async function* frames(
   request: MessageInitShape<DescMessage>,
   options: CallOptions = {},
 ): AsyncGenerator<Message, void, undefined> {
-  const call = new OutgoingCall(shared, contract, options, shared.window);
+  const span = startOutgoing(contract, options.headers);
+  const call = new OutgoingCall(shared, contract, { ...options, headers: span.headers }, shared.window);
   try {
     await call.send(create(contract.desc.input, request));
     let attempt = 1;
@@ -110,8 +117,12 @@ async function* frames(
       yield decodeAnswer(contract.desc, data, message.headers);
       call.grant();
     }
+  } catch (reason) {
+    span.failed(reason);
+    throw reason;
   } finally {
     call.close();
+    span.end();
   }
 }
 

@@ -1,14 +1,15 @@
 // A service from its parts: configuration, connection, provisioning, both ways to call it, health, and a stop in order. Wiring only.
 import { Kvm, type KV } from "@nats-io/kv";
-import type { NatsConnection } from "@nats-io/nats-core";
+import { nuid, type NatsConnection } from "@nats-io/nats-core";
 import { openAnswers } from "./answers/open.ts";
 import { bind } from "./bind.ts";
 import type { Method } from "./call.ts";
 import { createClaimCheck } from "./claim-check.ts";
 import { type BaseConfig, type Config } from "./config.ts";
-import { openConnection } from "./connection.ts";
+import { connectionCheck, openConnection } from "./connection.ts";
 import { openDurablePath } from "./delivery/open.ts";
-import { createDispatcher } from "./dispatch.ts";
+import { openDiscovery } from "./discovery.ts";
+import { createDispatcher, type Observer } from "./dispatch.ts";
 import { createEventWay } from "./event-way.ts";
 import { startHealth, type Check } from "./health.ts";
 import type { Implementation } from "./implement.ts";
@@ -22,6 +23,7 @@ import { createPublisher } from "./publisher.ts";
 import { openRequestWay } from "./request-way.ts";
 import { createShutdown, stopOnSignals, type Shutdown } from "./shutdown.ts";
 import { serviceStopping } from "./stopping.ts";
+import { createTelemetry, type Telemetry } from "./telemetry/index.ts";
 import { loadValidator } from "./validation.ts";
 
 export interface ServeOptions<T extends BaseConfig> {
@@ -87,11 +89,16 @@ export async function startService<T extends BaseConfig>(
   onStart: (shutdown: Shutdown, log: Logger) => Disposable | undefined = () => undefined,
 ): Promise<RunningService> {
   const config = options.config.read(source);
-  const log = createLogger({ level: config.logLevel, fields: { service: options.name } });
+  const { name, version = "0.0.0" } = options;
+  const lines = { level: config.logLevel, fields: { service: name } };
+  const instanceId = nuid.next();
+  const telemetry = createTelemetry({ name, version, config, instanceId, log: createLogger(lines) });
+  const log = createLogger({ ...lines, sink: telemetry.logSink });
   const shutdown = createShutdown({ graceMs: config.shutdownGrace, log });
+  shutdown.add({ name: "telemetry", close: (signal) => telemetry.close(signal) });
   const listening = onStart(shutdown, log);
   try {
-    return await start(options, config, log, shutdown, listening);
+    return await start(options, { config, log, shutdown, telemetry, instanceId, listening });
   } catch (error) {
     await shutdown.stopNow();
     listening?.[Symbol.dispose]();
@@ -99,12 +106,18 @@ export async function startService<T extends BaseConfig>(
   }
 }
 
+interface Foundation<T> {
+  readonly config: Readonly<T>;
+  readonly log: Logger;
+  readonly shutdown: Shutdown;
+  readonly telemetry: Telemetry;
+  readonly instanceId: string;
+  readonly listening: Disposable | undefined;
+}
+
 async function start<T extends BaseConfig>(
   { name, version = "0.0.0", middleware = [], services }: ServeOptions<T>,
-  config: Readonly<T>,
-  log: Logger,
-  shutdown: Shutdown,
-  listening: Disposable | undefined,
+  { config, log, shutdown, telemetry, instanceId, listening }: Foundation<T>,
 ): Promise<RunningService> {
   const at = installation(config.installation);
   const own = namesOf(at);
@@ -120,7 +133,7 @@ async function start<T extends BaseConfig>(
       await nc.close();
     },
   });
-  checks.set("nats", natsCheck(nc));
+  checks.set("nats", connectionCheck(nc));
   checks.set("stop", () => (shutdown.phase === "running" ? undefined : shutdown.phase));
 
   const provisioned = Promise.withResolvers<void>();
@@ -135,7 +148,7 @@ async function start<T extends BaseConfig>(
       await provisioned.promise;
       return new Kvm(nc).open(own.bucket.own(bucket));
     },
-    onRequest: () => undefined,
+    onRequest: telemetry.onRequest,
     onClose: (what, close) => shutdown.add({ name: what, close }),
     check: (what, check) => checks.set(what, check),
   });
@@ -176,11 +189,29 @@ async function start<T extends BaseConfig>(
     claimCheck,
     log,
   });
+  const discovery = await openDiscovery({
+    nc,
+    name,
+    version,
+    id: instanceId,
+    installation: at,
+    services: bound,
+    queue: own.queue,
+    log,
+  });
+  shutdown.add({ name: "discovery", stopAccepting: () => discovery.close() });
+  const observer: Observer = {
+    around: telemetry.observer.around,
+    ended(...end) {
+      discovery.ended(...end);
+      telemetry.observer.ended(...end);
+    },
+  };
   const dispatcher = createDispatcher({
     middleware: compose(middleware),
     once,
     ordering,
-    observer: undefined,
+    observer,
     claimCheck,
     clock,
     log,
@@ -235,13 +266,14 @@ async function start<T extends BaseConfig>(
       queued: ways.reduce((sum, { queued }) => sum + queued, 0),
       capacity,
     }),
-    metrics: () => "",
+    metrics: telemetry.prometheus,
   });
   shutdown.add({ name: "health", close: () => health.close() });
 
   started = true;
   log.info({ version, health: health.url }, "ready");
   void loadValidator(); // the first request must not wait for it
+  void telemetry.start();
   return running(nc, shutdown, health.url, listening);
 }
 
@@ -264,16 +296,4 @@ function running(
     await stopped.catch(() => undefined);
   };
   return { healthUrl, stop, stopped, [Symbol.asyncDispose]: stop };
-}
-
-function natsCheck(nc: NatsConnection): Check {
-  let connected = true;
-  void (async () => {
-    for await (const { type } of nc.status()) {
-      if (type === "disconnect") connected = false;
-      if (type === "reconnect") connected = true;
-    }
-    connected = false;
-  })();
-  return () => (connected ? undefined : "not connected");
 }
