@@ -9,3 +9,6 @@ export {
   type ModelServerOptions,
   type Script,
 } from "./model-server.ts";
+export { startNatsCluster, type NatsCluster } from "./cluster.ts";
+export { freePorts } from "./ports.ts";
+export { startProcess, type Exit, type ProcessFixture, type ProcessOptions } from "./process.ts";
