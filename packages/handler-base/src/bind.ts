@@ -1,10 +1,11 @@
 // Pairs implementations with their contracts: one Method for every rpc of a served service.
 import type { Method } from "./call.ts";
-import { readContract, type ServiceContract } from "./contract.ts";
+import { readContract, type MethodContract, type ServiceContract } from "./contract.ts";
 import type { Implementation } from "./implement.ts";
 import type { Installation } from "./names.ts";
 
 export interface BoundService {
+  /** As it is written; the contracts of the methods have this environment's overrides. */
   readonly contract: ServiceContract;
   readonly methods: readonly Method[];
 }
@@ -22,9 +23,10 @@ export interface MethodOverrides {
 
 /** Throws an Error where implementation and contract do not fit together. */
 export function bind(implementation: Implementation, at: Installation, overrides: MethodOverrides = {}): BoundService {
-  const contract = override(readContract(implementation.service, at), overrides);
+  const contract = readContract(implementation.service, at);
   const methods = new Map<string, MutableMethod>();
-  for (const one of contract.methods) {
+  for (const written of contract.methods) {
+    const one = override(written, overrides);
     const { desc } = one;
     const handler = implementation.methods.get(desc.localName);
     if (handler === undefined) throw new Error(`${one.name} has no function`);
@@ -49,10 +51,10 @@ export function bind(implementation: Implementation, at: Installation, overrides
   return { contract, methods: [...methods.values()] };
 }
 
-function override(contract: ServiceContract, { concurrency, ackWaitMs }: MethodOverrides): ServiceContract {
-  const changes = {
+function override(method: MethodContract, { concurrency, ackWaitMs }: MethodOverrides): MethodContract {
+  return {
+    ...method,
     ...(concurrency !== undefined && { concurrency }),
     ...(ackWaitMs !== undefined && { ackWaitMs }),
   };
-  return { ...contract, methods: contract.methods.map((method) => ({ ...method, ...changes })) };
 }

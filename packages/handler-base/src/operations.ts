@@ -11,8 +11,15 @@ export {
 export type { Catalogue, SubjectUse } from "./operate/catalogue.ts";
 export { callMethod, publishEvent, requestFrom, type Piece } from "./operate/call.ts";
 export { connectTool, toolConfig, withoutSecrets, type Tool, type ToolOptions } from "./operate/connect.ts";
-export { environmentOf } from "./operate/environment.ts";
+export { environmentOf } from "./provision/configured.ts";
 export { openDeadLetters, type DeadLetter, type DeadLetters, type LetterFilter } from "./operate/dead-letters.ts";
+export {
+  inboxPrefix,
+  servicePermissions,
+  unreadable,
+  userPermissions,
+  type Permissions,
+} from "./operate/permissions.ts";
 export { receive, type Received } from "./operate/receive.ts";
 export { provision, reportLines, type Entry, type Environment, type Mode, type Report } from "./provision/index.ts";
 export { covers, type MethodContract, type ServiceContract } from "./contract.ts";

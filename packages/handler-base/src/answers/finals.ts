@@ -45,7 +45,7 @@ export interface StoredFinal {
   readonly holder: string;
   /** Attempt that gave it. */
   readonly attempt: number;
-  /** Server's time, Unix ms. */
+  /** Server's time, Unix ms with a fraction. */
   readonly storedAt: number;
 }
 
@@ -145,7 +145,7 @@ export function createFinals({ nc, jsm, publisher, installation, claimCheck }: F
         fingerprint: from.get(fingerprintHeader),
         holder: from.get(holderHeader),
         attempt: Number(from.get(headers.attempt)) || 1,
-        storedAt: message.time.getTime(),
+        storedAt: exactTime(message.timestamp),
       };
     },
 
@@ -179,6 +179,12 @@ export function rootOf(publicSubject: string, subjectPrefix: string): string {
 /** Whether the stored answer is the one that an earlier try, whose acknowledgement was lost, has stored. */
 const isOurs = (from: MsgHdrs, holder: string, { ok }: Final) =>
   from.get(holderHeader) === holder && isError(from) !== ok;
+
+/** RFC 3339 with nanoseconds, of which a Date keeps the milliseconds only. */
+function exactTime(text: string): number {
+  const fraction = /\.(\d+)/.exec(text)?.[1] ?? "0";
+  return Date.parse(text.replace(/\.\d+/, "")) + Number(`0.${fraction}`) * 1000;
+}
 
 const isError = (from: MsgHdrs) => from.has(headers.error) || from.has(headers.errorCode);
 

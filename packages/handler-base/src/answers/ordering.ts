@@ -42,7 +42,7 @@ export function createOrdering({ leases, cells, jsm, bucket }: OrderingOptions):
 
   async function wait(call: Call, key: string, holder: string): Promise<Lease> {
     const { signal } = call.context;
-    const ticket = `${String(call.incoming.publishedAt).padStart(15, "0")}-${nuid.next()}`;
+    const ticket = `${Math.floor(call.incoming.publishedAt * 1000)}-${nuid.next()}`;
     const place = await leases.acquire(ticketKey(key, ticket), empty, { signal });
     try {
       for (let before = holder; ;) {

@@ -33,13 +33,13 @@ export async function writeDeadLetter(
   const { handler, token } = incoming.method.contract;
   const subject = names.deadLetter(handler, token, cause);
   const tell = (out: MsgHdrs) => {
-    out.set("Nats-Msg-Id", `${origin}-${incoming.publishedAt}`);
+    out.set("Nats-Msg-Id", `${origin}-${Math.floor(incoming.publishedAt)}`);
     out.set(headers.origin, origin);
     out.set(headers.cause, cause);
     out.set(headers.causeMessage, error.message.replaceAll(/\s+/g, " ").slice(0, longestMessage));
     out.set(headers.deliveries, String(incoming.attempt));
     out.set(headers.originalSubject, incoming.subject);
-    out.set(headers.publishedAt, String(incoming.publishedAt));
+    out.set(headers.publishedAt, String(Math.floor(incoming.publishedAt)));
     if (requestId !== undefined) out.set(headers.requestId, requestId);
     return out;
   };

@@ -17,7 +17,7 @@ export interface Stored {
   readonly subject: string;
   readonly data: Uint8Array;
   readonly headers: MsgHdrs | undefined;
-  /** When it was stored, Unix ms. */
+  /** When it was stored, Unix ms with a fraction: a publish and an answer within one millisecond have an order. */
   readonly timeMs: number;
   /** How often it was delivered, this time included. */
   readonly deliveries: number;
@@ -56,7 +56,7 @@ export function storedOf(message: Msg): Stored {
     subject: message.subject,
     data: message.data,
     headers: readHeaders(() => message.headers),
-    timeMs: Math.floor(Number(nanoseconds) / 1e6),
+    timeMs: Number(nanoseconds) / 1e6,
     deliveries: Number(deliveries),
   };
 }

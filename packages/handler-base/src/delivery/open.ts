@@ -7,7 +7,7 @@ import type { Logger } from "../log.ts";
 import type { Names } from "../names.ts";
 import type { Publisher } from "../publisher.ts";
 import { watchConnection } from "./connection.ts";
-import { startConsumer, type Consumer } from "./consumer.ts";
+import { startConsumer } from "./consumer.ts";
 import { createSettle } from "./settle.ts";
 import { startSweeper, type Swept } from "./sweeper.ts";
 
@@ -27,7 +27,9 @@ export interface DeliveryOptions {
 }
 
 export interface DurablePath {
-  readonly consumers: readonly Consumer[];
+  /** Messages that may run at once. */
+  readonly capacity: number;
+  readonly connected: boolean;
   /** Names of consumers that the server does not feed at the moment. */
   readonly unhealthy: readonly string[];
   stopAccepting(): Promise<void>;
@@ -65,7 +67,10 @@ export async function openDurablePath(options: DeliveryOptions): Promise<Durable
           consumer: names.sweeper(handler),
         });
   return {
-    consumers,
+    capacity: consumers.reduce((sum, { slots }) => sum + slots, 0),
+    get connected() {
+      return connection.connected;
+    },
     get unhealthy() {
       return consumers.filter(({ healthy }) => !healthy).map(({ name }) => name);
     },

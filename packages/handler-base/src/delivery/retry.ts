@@ -31,7 +31,7 @@ export async function scheduleCopy(
   out.set(headers.attempt, String(attempt));
   out.set(headers.origin, origin);
   out.set(headers.originalSubject, incoming.subject);
-  out.set(headers.publishedAt, String(incoming.publishedAt));
+  out.set(headers.publishedAt, String(Math.floor(incoming.publishedAt)));
   if (requestId !== undefined) out.set(headers.requestId, requestId);
   const deadline = deadlineOf(incoming);
   if (deadline !== undefined) {

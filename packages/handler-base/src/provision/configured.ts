@@ -2,7 +2,7 @@
 // want the same streams and consumers, with the same digest of the contract in their metadata.
 import type { BaseConfig } from "../config.ts";
 import type { ServiceContract } from "../contract.ts";
-import type { Environment } from "../provision/index.ts";
+import type { Environment } from "./environment.ts";
 
 /** Overrides of these contracts by the variables that every service has. */
 export function environmentOf(config: BaseConfig, contracts: readonly ServiceContract[]): Environment {
