@@ -85,7 +85,7 @@ function requestIdOf(incoming: Incoming, request: Message): { requestId: string;
 function responseSubject(
   reply: ReplyContract,
   request: Message,
-  { method: { input }, way, fallbackId }: Incoming,
+  { method: { input }, way, pattern, fallbackId }: Incoming,
   caller: Caller,
   requestId: string,
   ownId: boolean,
@@ -101,8 +101,14 @@ function responseSubject(
     }
     return override;
   }
-  // A publisher that names no id could not know where to listen: say so instead of answering where nobody is.
-  if (way === "event" && reply.subject.fields.has("request_id") && (!ownId || requestId === fallbackId)) {
+  // A publisher that names no id could not know where to listen: say so instead of answering where nobody is. A call on the durable
+  // subject, which no pattern matches, is answered to its inbox.
+  if (
+    way === "event" &&
+    pattern !== undefined &&
+    reply.subject.fields.has("request_id") &&
+    (!ownId || requestId === fallbackId)
+  ) {
     throw new HandlerError("request_id is required: the answer's subject holds it", "invalid_argument");
   }
   return fill(reply.subject, valueOf);

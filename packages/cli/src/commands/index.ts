@@ -2,6 +2,7 @@
 import type { Command } from "../usage.ts";
 import { call } from "./call.ts";
 import { dlq } from "./dlq.ts";
+import { permissions } from "./permissions.ts";
 import { provision } from "./provision.ts";
 import { start } from "./start.ts";
 import { tail } from "./tail.ts";
@@ -14,4 +15,5 @@ export const commands: ReadonlyMap<string, Command> = new Map([
   ["tail", tail],
   ["provision", provision],
   ["dlq", dlq],
+  ["permissions", permissions],
 ]);
