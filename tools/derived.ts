@@ -11,10 +11,13 @@ const ownFolders = ["packages/messages/src/gen", "packages/handler-base/test/gen
 export const frozenImage = "proto/frozen.binpb";
 
 /** Writes all derived files below `folder`, at their paths in the repository. Throws where a tool fails, which has said why. */
-export function writeDerived(folder: string): void {
+export async function writeDerived(folder: string): Promise<void> {
   run("node", "tools/print-validate-proto.mjs", folder);
   run("buf", "generate", "--output", folder);
   run("buf", "generate", "--output", folder, "--template", "packages/handler-base/test/buf.gen.yaml");
+  // Imported only now: it reads the bindings with the code that was just made.
+  const { writeWireDocuments } = await import("./wire/write.ts");
+  await writeWireDocuments(folder);
 }
 
 /** Paths of the derived files that the repository has in folders of their own. */

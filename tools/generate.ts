@@ -2,8 +2,8 @@
 // With `--freeze` it also takes today's contract as the one that no later one may break: do so when a change of proto/ lands.
 import { derivedFiles, frozenImage, run, writeDerived } from "./derived.ts";
 
-writeDerived(".");
-console.error(`wrote ${(await derivedFiles(".")).length} files of code`);
+await writeDerived(".");
+console.error(`wrote ${(await derivedFiles(".")).length} files of code and the documents of the wire`);
 
 if (process.argv.includes("--freeze")) {
   run("buf", "breaking", "proto", "--against", frozenImage);
