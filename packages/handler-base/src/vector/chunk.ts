@@ -1,8 +1,10 @@
 // Cuts a markdown document into passages that can be cited: each knows its document, its section and its place.
-// I1: a passage never crosses a heading. I2: code and tables stay whole up to three times the limit, and lines stay whole always.
-// I3: the id comes from document, section and text, so that a document cut again after a change elsewhere keeps its ids.
+// I1: a passage never crosses a heading. I2: code and tables stay whole up to three times the limit, and their lines stay whole up to it.
+// I3: the id comes from document, title, section and text, so that a document cut again after a change elsewhere keeps its ids.
+// I4: every size is bounded, also where a text has no spaces or lines: that of a passage, of its title and of its section.
 import { createHash } from "node:crypto";
-import { parseMarkdown, type Block } from "./markdown.ts";
+import { parseMarkdown } from "./markdown.ts";
+import { cutLong, join, sizeOf, split, type Text } from "./passage-text.ts";
 import type { PassageInput } from "./store.ts";
 
 export interface ChunkOptions {
@@ -10,123 +12,90 @@ export interface ChunkOptions {
   readonly title?: string;
   /** Where the document is. */
   readonly uri?: string;
-  /** Words a passage should not exceed. Default 120. */
+  /** Words a passage should not exceed; 16 characters count as one word at least. Default 120. */
   readonly maxWords?: number;
 }
 
-type Text = Exclude<Block, { kind: "heading" }>;
-
-const sentenceEnd = /(?<=[.!?…]["')\]]?)\s+(?=[\p{Lu}\p{N}"'(`*[])/u;
+const maxTitle = 250;
+/** Of one heading within a section's path: six levels fit into 2048 bytes, which is what stores hold. */
+const maxHeading = 100;
 
 export function chunkMarkdown(source: string, options: ChunkOptions = {}): PassageInput[] {
   const { uri, maxWords = 120 } = options;
   const { title: own, blocks } = parseMarkdown(source);
-  const title = options.title ?? own ?? uri?.split("/").at(-1) ?? "";
+  const title = shorten(options.title ?? own ?? uri?.split("/").at(-1) ?? "", maxTitle);
   const passages: PassageInput[] = [];
   const seen = new Map<string, number>();
   const headings: { level: number; text: string }[] = [];
+  let section = "";
+  /** Text of the section so far that is not in a passage yet. */
   let pending: Text[] = [];
+  /** The last heading, as long as neither text nor a section below it followed. */
+  let bare: { level: number; text: string } | undefined;
 
-  const section = (): string =>
-    headings
-      .map((heading) => heading.text)
-      .filter((text, at) => text !== "" && !(at === 0 && text === own))
-      .join(" › ");
-  const emit = (pieces: readonly Text[]): void => {
-    const text = join(pieces);
+  const emit = (): void => {
+    const text = join(pending);
+    pending = [];
     if (text === "") return;
-    const key = JSON.stringify([uri ?? title, section(), text]);
+    const key = JSON.stringify([uri ?? "", title, section, text]);
     const count = seen.get(key) ?? 0;
     seen.set(key, count + 1);
     const id = createHash("sha256").update(`${key}${count}`).digest("base64url").slice(0, 22);
-    passages.push({
-      id,
-      text,
-      title,
-      section: section(),
-      position: passages.length,
-      ...(uri !== undefined && { uri }),
-    });
+    passages.push({ id, text, title, section, position: passages.length, ...(uri !== undefined && { uri }) });
   };
-  const flush = (): void => {
-    emit(pending);
-    pending = [];
-  };
-
-  for (const block of blocks) {
-    if (block.kind === "heading") {
-      flush();
-      while ((headings.at(-1)?.level ?? 0) >= block.level) headings.pop();
-      headings.push({ level: block.level, text: block.text });
-      continue;
-    }
+  const add = (block: Text): void => {
     for (const piece of split(block, maxWords)) {
-      if (pending.length > 0 && words(join([...pending, piece])) > maxWords) {
-        // "as follows:" belongs to what follows
-        const lead = pending.length > 1 && pending.at(-1)?.text.endsWith(":") === true ? pending.pop() : undefined;
-        flush();
+      if (pending.length > 0 && sizeOf(join([...pending, piece])) > maxWords) {
+        const lead = leadIn(pending, maxWords);
+        if (lead !== undefined) pending.pop();
+        emit();
         if (lead !== undefined) pending.push(lead);
       }
       pending.push(piece);
     }
+  };
+  /** Ends the section; a heading that nothing follows is a text of its own. */
+  const leave = (level: number): void => {
+    if (bare !== undefined && bare.level >= level) add({ kind: "paragraph", text: bare.text });
+    bare = undefined;
+    emit();
+  };
+
+  for (const block of blocks) {
+    if (block.kind !== "heading") {
+      bare = undefined;
+      add(block);
+      continue;
+    }
+    leave(block.level);
+    while ((headings.at(-1)?.level ?? 0) >= block.level) headings.pop();
+    headings.push(block);
+    section = pathOf(headings, own);
+    if (block.text.length > maxHeading) add({ kind: "paragraph", text: block.text }); // the path has only its beginning
+    else bare = block;
   }
-  flush();
+  leave(0);
   return passages;
 }
 
-function words(text: string): number {
-  return text.match(/\S+/g)?.length ?? 0;
+/** Headings above a passage, without the document's own title. */
+function pathOf(headings: readonly { text: string }[], own: string | undefined): string {
+  return headings
+    .map((heading) => heading.text)
+    .filter((text, at) => text !== "" && !(at === 0 && text === own))
+    .map((text) => shorten(text, maxHeading))
+    .join(" › ");
 }
 
-function join(pieces: readonly Text[]): string {
-  let text = "";
-  for (const [at, piece] of pieces.entries()) {
-    const together = piece.kind === "item" && pieces[at - 1]?.kind === "item";
-    text += at === 0 ? piece.text : `${together ? "\n" : "\n\n"}${piece.text}`;
-  }
-  return text.trim();
+/** "as follows:" belongs to what follows, if it is short. */
+function leadIn(pending: readonly Text[], maxWords: number): Text | undefined {
+  const last = pending.at(-1);
+  return last?.text.endsWith(":") === true && last.kind !== "code" && sizeOf(last.text) * 4 <= maxWords
+    ? last
+    : undefined;
 }
 
-/** A block in pieces of at most `maxWords`, cut between sentences or lines. I2 */
-function split(block: Text, maxWords: number): Text[] {
-  const whole = block.kind === "code" || block.kind === "table" ? maxWords * 3 : maxWords;
-  if (words(block.text) <= whole) return [block];
-  const { kind } = block;
-  if (kind === "code") {
-    const [first = "", ...rest] = block.text.split("\n");
-    const last = rest.pop() ?? "";
-    return pack(rest, maxWords, "\n").map((text) => ({ kind, text: `${first}\n${text}\n${last}` }));
-  }
-  if (kind === "table") {
-    const [head = "", rule = "", ...rows] = block.text.split("\n");
-    return pack(rows, maxWords, "\n").map((text) => ({ kind, text: `${head}\n${rule}\n${text}` }));
-  }
-  const sentences = block.text.split(sentenceEnd).flatMap((each) => cutLong(each, maxWords));
-  return pack(sentences, maxWords, " ").map((text) => ({ kind, text }));
-}
-
-/** A sentence that alone is too long, in pieces. */
-function cutLong(sentence: string, maxWords: number): string[] {
-  const all = sentence.split(/\s+/);
-  const pieces: string[] = [];
-  for (let from = 0; from < all.length; from += maxWords) pieces.push(all.slice(from, from + maxWords).join(" "));
-  return pieces;
-}
-
-/** Joins neighbours as long as they stay within the limit. */
-function pack(parts: readonly string[], maxWords: number, separator: string): string[] {
-  const packed: string[] = [];
-  let size = 0;
-  for (const part of parts) {
-    const own = words(part);
-    const last = packed.length - 1;
-    if (last >= 0 && size + own <= maxWords) {
-      packed[last] = `${packed[last] ?? ""}${separator}${part}`;
-      size += own;
-    } else {
-      packed.push(part);
-      size = own;
-    }
-  }
-  return packed;
+function shorten(text: string, length: number): string {
+  const [first = ""] = cutLong(text, { words: Infinity, characters: length - 1 });
+  return first.length === text.length ? text : `${first}…`;
 }

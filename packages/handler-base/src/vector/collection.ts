@@ -8,11 +8,12 @@ import { createVectorIndex } from "./vector-index.ts";
 export interface Collection {
   readonly dimensions: number;
   /** Stored passages, without their vectors. */
-  readonly passages: () => Iterable<PassageInput>;
+  readonly passages: () => PassageInput[];
   /** Vector of a passage, of length 1. */
   readonly vectorOf: (id: string) => Float32Array | undefined;
   readonly put: (passage: PassageInput) => void;
-  readonly remove: (id: string) => void;
+  /** False when there is no such passage. */
+  readonly remove: (id: string) => boolean;
   readonly search: (query: { vector: Float32Array | undefined; text: string | undefined; limit: number }) => Passage[];
 }
 
@@ -26,15 +27,16 @@ export function createCollection(dimensions: number): Collection {
   const keywords = createKeywordIndex();
   const vectors = createVectorIndex(dimensions);
 
-  const remove = (id: string): void => {
+  const remove = (id: string): boolean => {
     const slot = slotOf.get(id);
     const passage = slot === undefined ? undefined : slots[slot];
-    if (slot === undefined || passage === undefined) return;
+    if (slot === undefined || passage === undefined) return false;
     keywords.remove(slot, searchText(passage));
     vectors.remove(slot);
     slots[slot] = undefined;
     slotOf.delete(id);
     free.push(slot);
+    return true;
   };
 
   return {

@@ -1,6 +1,6 @@
 // Documents of a folder, one after the other, never all in memory.
-import { readdir, readFile, stat } from "node:fs/promises";
-import { join, relative, sep } from "node:path";
+import { open, readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { HandlerError } from "../error.ts";
 
 export interface IngestDocument {
@@ -15,33 +15,47 @@ export interface IngestDocument {
 const maxFileBytes = 16 * 1024 * 1024;
 
 /**
- * The markdown files below a folder in the order of their paths, `uri` relative to it with "/". Leaves hidden folders and
- * node_modules out. Throws `resource_exhausted` for a file of more than 16 MiB, `not_found` when there is no such folder.
+ * The markdown files below a folder in the order of their paths, `uri` relative to it with "/". Leaves hidden folders,
+ * node_modules and symbolic links out. Throws `resource_exhausted` for a file of more than 16 MiB, `not_found` when there is no such
+ * folder or a file goes away meanwhile.
  */
 export async function* readMarkdownFolder(
   folder: string,
   { signal }: { signal: AbortSignal },
 ): AsyncGenerator<IngestDocument> {
-  let entries;
-  try {
-    entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  } catch (reason) {
-    throw new HandlerError(`the folder ${folder} cannot be read`, "not_found", { cause: reason });
+  for await (const uri of markdownFiles(folder, "", signal)) {
+    yield { uri, text: await readDocument(join(folder, uri), signal) };
   }
-  const paths = entries
-    .filter((entry) => entry.isFile() && /\.(?:md|markdown)$/i.test(entry.name))
-    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep))
-    .filter((parts) => !parts.some((part) => part === "node_modules" || part.startsWith(".")))
-    .map((parts) => parts.join("/"))
-    .toSorted();
-  for (const uri of paths) {
-    if (signal.aborted) throw HandlerError.from(signal.reason);
-    const path = join(folder, uri);
-    if ((await stat(path)).size > maxFileBytes) {
+}
+
+async function* markdownFiles(folder: string, below: string, signal: AbortSignal): AsyncGenerator<string> {
+  if (signal.aborted) throw HandlerError.from(signal.reason);
+  const path = join(folder, below);
+  const entries = await readdir(path, { withFileTypes: true }).catch((reason: unknown) => {
+    throw new HandlerError(`the folder ${path} cannot be read`, "not_found", { cause: reason });
+  });
+  // A folder sorts as its path with the slash does, so that all paths come in order.
+  const key = (entry: { name: string; isDirectory: () => boolean }): string =>
+    entry.isDirectory() ? `${entry.name}/` : entry.name;
+  for (const entry of entries.toSorted((a, b) => (key(a) < key(b) ? -1 : 1))) {
+    if (entry.name.startsWith(".") || entry.name === "node_modules") continue;
+    if (entry.isDirectory()) yield* markdownFiles(folder, `${below}${entry.name}/`, signal);
+    else if (entry.isFile() && /\.(?:md|markdown)$/i.test(entry.name)) yield `${below}${entry.name}`;
+  }
+}
+
+async function readDocument(path: string, signal: AbortSignal): Promise<string> {
+  try {
+    await using file = await open(path);
+    if ((await file.stat()).size > maxFileBytes) {
       throw new HandlerError(`the document ${path} is larger than ${maxFileBytes} bytes`, "resource_exhausted", {
         retryable: false,
       });
     }
-    yield { uri, text: await readFile(path, { encoding: "utf8", signal }) };
+    return await file.readFile({ encoding: "utf8", signal });
+  } catch (reason) {
+    if (signal.aborted) throw HandlerError.from(signal.reason);
+    if (reason instanceof HandlerError) throw reason;
+    throw new HandlerError(`the document ${path} cannot be read`, "not_found", { cause: reason });
   }
 }

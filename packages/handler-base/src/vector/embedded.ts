@@ -1,10 +1,12 @@
 // Vector store inside the process, for one machine: in memory, and in one file if it has a path.
 // I1: the file is written by `flush` and at the end only; one process writes it, any number read it and see a new file within a second.
 // I2: what is not flushed yet is never dropped for a newer file: the writer's own state wins.
-import { HandlerError } from "../error.ts";
+// I3: nothing is changed for a call that was canceled: a method waits first, then does all its work in one go.
+import { untilAborted } from "../inference/body.ts";
 import type { CallOptions } from "../inference/options.ts";
+import { createWatch } from "../inference/watch.ts";
 import { createCollection, type Collection } from "./collection.ts";
-import { checkQuery, otherDimensions, unknownCollection, wrongDimensions } from "./query.ts";
+import { checkDimensions, checkQuery, checkVector, otherDimensions, unknownCollection } from "./query.ts";
 import { readSnapshot, snapshotVersion, writeSnapshot } from "./snapshot.ts";
 import type { VectorStore } from "./store.ts";
 
@@ -42,11 +44,6 @@ export function openEmbeddedStore({ path }: EmbeddedStoreOptions = {}): VectorSt
     looked = performance.now();
   };
 
-  const ready = async ({ signal }: CallOptions): Promise<void> => {
-    if (signal.aborted) throw HandlerError.from(signal.reason);
-    if (path !== undefined && !dirty && performance.now() - looked >= lookEveryMs) await inTurn(() => look(path));
-  };
-
   const write = async (): Promise<void> => {
     if (path === undefined) return;
     await inTurn(async () => {
@@ -61,6 +58,17 @@ export function openEmbeddedStore({ path }: EmbeddedStoreOptions = {}): VectorSt
     });
   };
 
+  /** What `work` gives, unless the call ends before; file work that has begun goes on. */
+  const within = async ({ signal, deadline }: CallOptions, work: () => Promise<void>): Promise<void> => {
+    using watch = createWatch({ signal, deadline, what: "the vector store" });
+    watch.throwIfAborted();
+    await untilAborted(work(), watch.signal);
+  };
+  const ready = (options: CallOptions): Promise<void> =>
+    within(options, async () => {
+      if (path !== undefined && !dirty && performance.now() - looked >= lookEveryMs) await inTurn(() => look(path));
+    });
+
   const known = (name: string): Collection => {
     const collection = collections.get(name);
     if (collection === undefined) throw unknownCollection(name);
@@ -69,15 +77,13 @@ export function openEmbeddedStore({ path }: EmbeddedStoreOptions = {}): VectorSt
 
   return {
     [Symbol.asyncDispose]: write,
-    async flush(options) {
-      await ready(options);
-      await write();
-    },
+    flush: (options) => within(options, write),
     async has(name, options) {
       await ready(options);
       return collections.has(name);
     },
     async create(name, { dimensions }, options) {
+      checkDimensions(dimensions);
       await ready(options);
       const existing = collections.get(name)?.dimensions;
       if (existing !== undefined && existing !== dimensions) throw otherDimensions(name, existing, dimensions);
@@ -98,32 +104,29 @@ export function openEmbeddedStore({ path }: EmbeddedStoreOptions = {}): VectorSt
     async upsert(name, passages, options) {
       await ready(options);
       const collection = known(name);
-      for (const { vector } of passages) {
-        if ((vector?.length ?? 0) !== collection.dimensions) throw wrongDimensions(name, collection.dimensions, vector);
-      }
+      for (const { vector } of passages) checkVector(name, collection.dimensions, vector);
       for (const passage of passages) collection.put(passage);
-      dirty = true;
+      if (passages.length > 0) dirty = true;
     },
     async list(name, uri, options) {
       await ready(options);
-      return Array.from(known(name).passages())
+      return known(name)
+        .passages()
         .filter((passage) => passage.uri === uri)
         .map(({ id, position }) => ({ id, position }));
     },
     async delete(name, ids, options) {
       await ready(options);
       const collection = known(name);
-      for (const id of ids) collection.remove(id);
-      dirty = true;
+      for (const id of ids) if (collection.remove(id)) dirty = true;
     },
     async retain(name, uris, options) {
       await ready(options);
       const collection = known(name);
       const kept = new Set(uris);
       for (const { id, uri } of collection.passages()) {
-        if (!kept.has(uri ?? "")) collection.remove(id);
+        if (!kept.has(uri ?? "") && collection.remove(id)) dirty = true;
       }
-      dirty = true;
     },
   };
 }

@@ -1,6 +1,7 @@
 // Fills a collection from documents: cut, embed what is new, store, remove what is gone.
-// I1: at most one batch of passages is in memory. I2: a document's new passages are stored before its stale ones go.
+// I1: at most one document and one batch of passages are in memory. I2: a document's new passages are stored before its stale ones go.
 // I3: a passage that is stored already, at the same position, is not embedded again.
+import { HandlerError } from "../error.ts";
 import type { Embeddings } from "../inference/index.ts";
 import type { CallOptions } from "../inference/options.ts";
 import { chunkMarkdown } from "./chunk.ts";
@@ -15,6 +16,7 @@ export interface IngestOptions extends CallOptions {
   /** Default none: a collection that is searched by words only (embedded store). */
   readonly embeddings?: Embeddings;
   readonly collection: string;
+  /** Each `uri` once. */
   readonly documents: Iterable<IngestDocument> | AsyncIterable<IngestDocument>;
   /** Remove documents of the collection that are not among these. Default false. */
   readonly prune?: boolean;
@@ -36,7 +38,10 @@ export interface IngestSummary {
   readonly removed: number;
 }
 
-/** Resolves when everything is stored and survives the process. Throws HandlerError; what was stored before stays, and another run goes on from there. */
+/**
+ * Resolves when everything is stored and survives the process. Throws HandlerError; what was stored before stays, and another run
+ * goes on from there. `failed_precondition` for `prune` without any document: an empty folder is a missing mount more often than a wish.
+ */
 export async function ingest(options: IngestOptions): Promise<IngestSummary> {
   const {
     store,
@@ -50,9 +55,9 @@ export async function ingest(options: IngestOptions): Promise<IngestSummary> {
     ...call
   } = options;
   const summary = { documents: 0, added: 0, unchanged: 0, removed: 0 };
-  const uris: string[] = [];
-  let pending: PassageInput[] = [];
-  let stale: string[] = [];
+  const uris = new Set<string>();
+  const pending: PassageInput[] = [];
+  const stale: string[] = [];
   let exists = await store.has(collection, call);
 
   const flush = async (): Promise<void> => {
@@ -75,6 +80,8 @@ export async function ingest(options: IngestOptions): Promise<IngestSummary> {
   };
 
   for await (const { uri, text, title } of documents) {
+    if (uris.has(uri)) throw new HandlerError("a document was given twice to the same ingestion", "invalid_argument");
+    uris.add(uri);
     const stored = new Map(
       exists ? (await store.list(collection, uri, call)).map((each) => [each.id, each.position]) : [],
     );
@@ -89,13 +96,15 @@ export async function ingest(options: IngestOptions): Promise<IngestSummary> {
       stored.delete(passage.id);
       if (pending.length >= batchSize) await flush(); // I1
     }
-    stale = [...stale, ...stored.keys()];
-    uris.push(uri);
+    for (const id of stored.keys()) stale.push(id);
+    if (stale.length >= batchSize) await flush(); // I1
     summary.documents++;
     progress?.({ ...summary });
   }
   await flush();
-  if (prune && exists) await store.retain(collection, uris, call);
+  if (prune && uris.size === 0)
+    throw new HandlerError(`no document was given: nothing is removed from ${collection}`, "failed_precondition");
+  if (prune && exists) await store.retain(collection, [...uris], call);
   await store.flush(call);
   return summary;
 }

@@ -1,17 +1,12 @@
 // Passages as rows of Milvus and back.
+import { searchText } from "./collection.ts";
 import { isRecord, listOf, numberOf, stringOf, type JsonRecord } from "../inference/json.ts";
-import type { FieldNames, Schema } from "./milvus-schema.ts";
-import { wrongDimensions } from "./query.ts";
+import { keywordText, type FieldNames, type Schema } from "./milvus-schema.ts";
 import type { Passage, PassageInput } from "./store.ts";
 
 /** A passage as a row; parts that the collection has no field for are left out. */
-export function toRow(
-  passage: PassageInput,
-  { fields, schema, collection }: { fields: FieldNames; schema: Schema; collection: string },
-): JsonRecord {
-  if (passage.vector?.length !== schema.dimensions) {
-    throw wrongDimensions(collection, schema.dimensions, passage.vector);
-  }
+export function toRow(passage: PassageInput, { fields, schema }: { fields: FieldNames; schema: Schema }): JsonRecord {
+  const { vector } = passage;
   const parts: JsonRecord = {
     [fields.text]: passage.text,
     [fields.title]: passage.title,
@@ -19,7 +14,8 @@ export function toRow(
     [fields.position]: passage.position,
     [fields.uri]: passage.uri ?? "",
     [schema.primaryKey]: passage.id,
-    ...(schema.vectorField !== undefined && { [schema.vectorField]: numbers(passage.vector) }),
+    [keywordText]: searchText(passage),
+    ...(schema.vectorField !== undefined && vector !== undefined && { [schema.vectorField]: numbers(vector) }),
   };
   return Object.fromEntries(Object.entries(parts).filter(([name]) => schema.has(name)));
 }
@@ -34,7 +30,7 @@ export function rows(data: unknown): JsonRecord[] {
 }
 
 export function integer(value: unknown): number {
-  return numberOf(Number(value)) ?? 0; // Int64 comes as a string unless the server knows our header
+  return numberOf(Number(value)) ?? 0; // Int64 comes as a string
 }
 
 /** Higher fits better, also where the metric is a distance. */

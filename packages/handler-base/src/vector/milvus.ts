@@ -1,15 +1,15 @@
 // Vector store on Milvus through its REST interface, version 2.
-// I1: an answer of HTTP 200 counts only when its code is 0. I2: no value ever becomes part of a filter's text: filters are templates.
-// I3: dense and keyword rankings are fused by the server where the collection has a BM25 field; else the dense one alone is asked.
+// I1: no value ever becomes part of a filter's text: filters are templates. Only ids of an Int64 key stand in one, after their digits
+// have been checked, because a JSON number cannot hold them.
+// I2: dense and keyword rankings are fused by the server where the collection has a BM25 field; else the dense one alone is asked.
 import { HandlerError } from "../error.ts";
-import { isRecord, numberOf, parseJson, readText, stringOf, type JsonRecord } from "../inference/json.ts";
+import { isRecord } from "../inference/json.ts";
 import type { CallOptions, ClientOptions } from "../inference/options.ts";
-import { openPool } from "../inference/pool.ts";
-import { milvusError } from "./milvus-failure.ts";
+import { openMilvusCalls } from "./milvus-call.ts";
 import { distanceToScore, integer, numbers, rows, toPassage, toRow } from "./milvus-rows.ts";
-import { collectionBody, readSchema, type FieldNames, type Schema } from "./milvus-schema.ts";
-import { checkQuery, otherDimensions } from "./query.ts";
-import { maxLimit, type VectorStore } from "./store.ts";
+import { checkFields, collectionBody, readSchema, writable, type FieldNames, type Schema } from "./milvus-schema.ts";
+import { checkDimensions, checkQuery, checkVector, otherDimensions, shown } from "./query.ts";
+import { maxLimit, type SearchQuery, type StoredPassage, type VectorStore } from "./store.ts";
 
 export interface MilvusOptions extends Omit<ClientOptions, "urls" | "model" | "apiKey"> {
   /** "http://host:19530" */
@@ -24,175 +24,163 @@ export interface MilvusOptions extends Omit<ClientOptions, "urls" | "model" | "a
 
 /** Rank constant of reciprocal rank fusion. */
 const fusionConstant = 60;
-const maxAnswerBytes = 64 * 1024 * 1024;
-/** Passages per upsert: far below the 64 MB that Milvus takes, vectors of 4096 dimensions included. */
+/** Passages of one upsert, and numbers in their vectors: far below the 64 MB that Milvus takes. */
 const upsertBatch = 200;
+const upsertNumbers = 1_000_000;
 const idBatch = 1000;
+/** Positions of one look at what is stored of a document: twice as many rows are still within Milvus's limit. */
+const listWindow = maxLimit / 2;
 /** Candidates of each ranking before they are fused. */
 const minCandidates = 50;
 
 export function openMilvus(options: MilvusOptions): VectorStore {
-  const { url, token, database, fields: own, ...client } = options;
-  const pool = openPool(
-    "vector",
-    {
-      ...client,
-      urls: [url],
-      headers: { "accept-type-allow-int64": "true", ...client.headers },
-      ...(token !== undefined && { apiKey: token }),
-    },
-    "/v2/vectordb/collections/list",
-  );
-  const fields: FieldNames = {
-    text: "text",
-    title: "title",
-    section: "section",
-    position: "position",
-    uri: "uri",
-    ...own,
-  };
-  for (const name of Object.values(fields)) {
-    if (!/^[A-Za-z_]\w{0,254}$/.test(name))
-      throw new HandlerError(`"${name}" is no name of a Milvus field`, "invalid_argument");
-  }
+  const { url, token, fields: own, ...client } = options;
+  const fields = checkFields(own);
+  const server = openMilvusCalls({ ...client, urls: [url], ...(token !== undefined && { apiKey: token }) });
   const schemas = new Map<string, Schema>();
 
-  const call = async (
-    path: string,
-    { collection, open = false, ...body }: JsonRecord & { collection: string; open?: boolean },
-    callOptions: CallOptions,
-  ): Promise<unknown> => {
-    const operation = path.slice(path.indexOf("/") + 1);
-    using exchange = pool.begin({ operation, model: undefined }, callOptions);
+  const call: typeof server.call = async (request, callOptions) => {
     try {
-      await using reply = await exchange.send({
-        method: "POST",
-        path: `/v2/vectordb/${path}`,
-        body: JSON.stringify({
-          ...(database !== undefined && { dbName: database }),
-          collectionName: collection,
-          ...body,
-        }),
-      });
-      const answer = parseJson(await readText(reply.body, maxAnswerBytes, reply.from), reply.from);
-      const code = isRecord(answer) ? numberOf(answer["code"]) : undefined;
-      if (!isRecord(answer) || code === undefined)
-        throw new HandlerError(`${reply.from} does not answer as Milvus does`, "unavailable");
-      if (code !== 0) {
-        const message = open ? stringOf(answer["message"]) : undefined;
-        throw milvusError({ code, message, operation, collection });
-      }
-      exchange.done();
-      return answer["data"];
+      return await server.call(request, callOptions);
     } catch (reason) {
-      schemas.delete(collection); // the collection may have been made anew with another shape
-      throw exchange.failed(reason);
+      schemas.delete(request.collection); // it may have been made anew with another shape
+      throw reason;
     }
   };
 
   const describe = async (collection: string, callOptions: CallOptions): Promise<Schema> => {
-    const known = schemas.get(collection);
-    if (known !== undefined) return known;
-    const schema = readSchema(await call("collections/describe", { collection, open: true }, callOptions));
+    const schema = readSchema(await call({ path: "collections/describe", collection, open: true }, callOptions));
     schemas.set(collection, schema);
     return schema;
   };
 
+  /** Schema of a collection, looked at again when vectors of this length do not fit the one that is known. */
+  const schemaFor = async (collection: string, vector: Float32Array | undefined, callOptions: CallOptions) => {
+    const known = schemas.get(collection);
+    const fits = known !== undefined && (vector === undefined || vector.length === known.dimensions);
+    return fits ? known : await describe(collection, callOptions);
+  };
+
   const has = async (collection: string, callOptions: CallOptions): Promise<boolean> => {
-    const data = await call("collections/has", { collection, open: true }, callOptions);
+    const data = await call({ path: "collections/has", collection, open: true }, callOptions);
     return isRecord(data) && data["has"] === true;
   };
 
+  const ask = async (query: SearchQuery, schema: Schema, callOptions: CallOptions) => {
+    const { collection, limit } = query;
+    const { vector, text } = checkQuery(query, {
+      dimensions: schema.dimensions,
+      keywords: schema.keywordField !== undefined,
+    });
+    const dense = vector && { data: [numbers(vector)], annsField: schema.vectorField };
+    const sparse =
+      text === undefined || schema.keywordField === undefined
+        ? undefined
+        : { data: [text], annsField: schema.keywordField };
+    const common = { limit, outputFields: Object.values(fields).filter(schema.has) };
+    if (dense === undefined || sparse === undefined) {
+      const data = await call(
+        { path: "entities/search", collection, body: { ...common, ...dense, ...sparse } },
+        callOptions,
+      );
+      // Milvus Lite's BM25 is negative
+      return { data, score: dense === undefined ? Math.abs : distanceToScore(schema.metric) };
+    }
+    const candidates = Math.min(maxLimit, Math.max(minCandidates, limit * 2));
+    const body = {
+      ...common,
+      search: [
+        { ...dense, limit: candidates, metricType: schema.metric },
+        { ...sparse, limit: candidates, metricType: "BM25" },
+      ],
+      rerank: { strategy: "rrf", params: { k: fusionConstant } },
+    };
+    return { data: await call({ path: "entities/hybrid_search", collection, body }, callOptions), score: Number };
+  };
+
+  const remove = async (collection: string, filter: string, exprParams: object, callOptions: CallOptions) => {
+    await call({ path: "entities/delete", collection, body: { filter, exprParams } }, callOptions);
+  };
+
   return {
-    [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
     has,
     flush: async () => {}, // an answered upsert is in the write-ahead log already
     async search(query, callOptions) {
-      const { collection, limit } = query;
-      const schema = await describe(collection, callOptions);
-      const { vector, text } = checkQuery(query, {
-        dimensions: schema.dimensions,
-        keywords: schema.keywordField !== undefined,
-      });
-      const outputFields = Object.values(fields).filter(schema.has);
-      const dense = vector && { data: [numbers(vector)], annsField: schema.vectorField };
-      const sparse = text !== undefined &&
-        schema.keywordField !== undefined && { data: [text], annsField: schema.keywordField };
-      const candidates = Math.min(maxLimit, Math.max(minCandidates, limit * 2));
-      const common = { collection, limit, outputFields };
-      const data =
-        dense && sparse
-          ? await call(
-              "entities/hybrid_search",
-              {
-                ...common,
-                search: [
-                  { ...dense, limit: candidates, metricType: schema.metric },
-                  { ...sparse, limit: candidates, metricType: "BM25" },
-                ],
-                rerank: { strategy: "rrf", params: { k: fusionConstant } },
-              },
-              callOptions,
-            )
-          : await call("entities/search", { ...common, ...(dense || sparse) }, callOptions);
-      const score = dense && sparse ? Number : dense ? distanceToScore(schema.metric) : Math.abs; // Milvus Lite's BM25 is negative
+      const schema = await schemaFor(query.collection, query.vector, callOptions);
+      if (!schema.has(fields.text)) {
+        throw new HandlerError(
+          `the collection ${shown(query.collection)} has no field "${fields.text}": name the one that holds the text`,
+          "failed_precondition",
+        );
+      }
+      const { data, score } = await ask(query, schema, callOptions);
       return rows(data).map((row) => toPassage(row, { fields, primaryKey: schema.primaryKey, score }));
     },
     async upsert(collection, passages, callOptions) {
-      const schema = await describe(collection, callOptions);
-      for (let from = 0; from < passages.length; from += upsertBatch) {
-        const batch = passages.slice(from, from + upsertBatch);
-        const data = batch.map((passage) => toRow(passage, { fields, schema, collection }));
-        await call("entities/upsert", { collection, data }, callOptions);
+      const schema = await schemaFor(collection, passages[0]?.vector, callOptions);
+      writable(schema, fields, collection);
+      for (const { vector } of passages) checkVector(collection, schema.dimensions, vector);
+      const size = Math.max(1, Math.min(upsertBatch, Math.floor(upsertNumbers / Math.max(1, schema.dimensions))));
+      for (let from = 0; from < passages.length; from += size) {
+        const data = passages.slice(from, from + size).map((passage) => toRow(passage, { fields, schema }));
+        await call({ path: "entities/upsert", collection, body: { data } }, callOptions);
       }
     },
     async create(collection, { dimensions }, callOptions) {
+      checkDimensions(dimensions);
+      if (dimensions === 0) throw new HandlerError("a Milvus collection needs vectors", "invalid_argument");
       if (await has(collection, callOptions)) {
         const existing = (await describe(collection, callOptions)).dimensions;
         if (existing !== dimensions) throw otherDimensions(collection, existing, dimensions);
         return;
       }
-      if (dimensions < 1) throw new HandlerError("a Milvus collection needs vectors", "invalid_argument");
-      const body = collectionBody(collection, dimensions, fields);
-      await call("collections/create", { collection, open: true, ...body }, callOptions);
+      const body = collectionBody(dimensions, fields);
+      await call({ path: "collections/create", collection, body, open: true }, callOptions);
     },
     async drop(collection, callOptions) {
       schemas.delete(collection);
-      if (await has(collection, callOptions)) await call("collections/drop", { collection, open: true }, callOptions);
+      if (await has(collection, callOptions)) {
+        await call({ path: "collections/drop", collection, open: true }, callOptions);
+      }
     },
     async list(collection, uri, callOptions) {
-      const { primaryKey } = await describe(collection, callOptions);
-      const data = await call(
-        "entities/query",
-        {
-          collection,
-          filter: `${fields.uri} == {uri}`,
-          exprParams: { uri },
+      const schema = await schemaFor(collection, undefined, callOptions);
+      const { primaryKey } = schema;
+      writable(schema, fields, collection);
+      const stored: StoredPassage[] = [];
+      for (let from = 0; ; from += listWindow) {
+        const body = {
+          filter: `${fields.uri} == {uri} and ${fields.position} >= {from} and ${fields.position} < {to}`,
+          exprParams: { uri, from, to: from + listWindow },
           outputFields: [primaryKey, fields.position],
           limit: maxLimit,
-        },
-        callOptions,
-      );
-      return rows(data).map((row) => ({ id: String(row[primaryKey]), position: integer(row[fields.position]) }));
+        };
+        const found = rows(await call({ path: "entities/query", collection, body }, callOptions));
+        for (const row of found) stored.push({ id: String(row[primaryKey]), position: integer(row[fields.position]) });
+        if (found.length < listWindow) return stored; // positions have no gaps: a window that is not full is the last
+      }
     },
     async delete(collection, ids, callOptions) {
-      const { primaryKey } = await describe(collection, callOptions);
+      const { primaryKey, keyIsNumber } = await schemaFor(collection, undefined, callOptions);
       for (let from = 0; from < ids.length; from += idBatch) {
-        const filter = `${primaryKey} in {ids}`;
-        await call(
-          "entities/delete",
-          { collection, filter, exprParams: { ids: ids.slice(from, from + idBatch) } },
-          callOptions,
-        );
+        const batch = ids.slice(from, from + idBatch);
+        if (keyIsNumber) await remove(collection, `${primaryKey} in [${wholeNumbers(batch)}]`, {}, callOptions);
+        else await remove(collection, `${primaryKey} in {ids}`, { ids: batch }, callOptions);
       }
     },
     async retain(collection, uris, callOptions) {
-      await describe(collection, callOptions);
-      await call(
-        "entities/delete",
-        { collection, filter: `${fields.uri} not in {uris}`, exprParams: { uris } },
-        callOptions,
-      );
+      writable(await schemaFor(collection, undefined, callOptions), fields, collection);
+      // an empty list is no value of a template
+      if (uris.length === 0) await remove(collection, `${fields.position} >= {first}`, { first: 0 }, callOptions);
+      else await remove(collection, `${fields.uri} not in {uris}`, { uris }, callOptions);
     },
   };
+}
+
+// I1
+function wholeNumbers(ids: readonly string[]): string {
+  if (!ids.every((id) => /^-?\d{1,19}$/.test(id)))
+    throw new HandlerError("an id of this collection must be a whole number", "invalid_argument");
+  return ids.join(", ");
 }

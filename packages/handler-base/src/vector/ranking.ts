@@ -7,9 +7,20 @@ export interface Ranked {
 
 /** The best `limit` of the scores, best first, equal ones in the order of their slots. */
 export function best(scores: Iterable<readonly [slot: number, score: number]>, limit: number): Ranked[] {
-  return Array.from(scores, ([slot, score]) => ({ slot, score }))
-    .toSorted((a, b) => b.score - a.score || a.slot - b.slot)
-    .slice(0, limit);
+  let kept: Ranked[] = [];
+  let worst = -Infinity;
+  for (const [slot, score] of scores) {
+    if (score < worst) continue;
+    kept.push({ slot, score });
+    if (kept.length < limit * 2 + 64) continue; // sorted now and then: all of a large collection at once would take long
+    kept = kept.toSorted(byScore).slice(0, limit);
+    worst = kept.at(-1)?.score ?? -Infinity;
+  }
+  return kept.toSorted(byScore).slice(0, limit);
+}
+
+function byScore(a: Ranked, b: Ranked): number {
+  return b.score - a.score || a.slot - b.slot;
 }
 
 /** Rank constant of reciprocal rank fusion: how little the very first places count more than the next. */

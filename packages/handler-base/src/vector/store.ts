@@ -1,6 +1,6 @@
 // What every vector store does, whatever is behind it.
 // I1: an unknown collection is `not_found` with its name, in every method but `create`, `has` and `drop`.
-import type { CallOptions } from "../inference/index.ts";
+import type { CallOptions } from "../inference/options.ts";
 
 /** A piece of a document as it is stored. */
 export interface PassageInput {
@@ -71,3 +71,5 @@ export interface VectorStore extends AsyncDisposable {
 
 /** Most that one search may ask for (the limit of Milvus). */
 export const maxLimit = 16_384;
+/** Most numbers of a vector (the limit of Milvus). */
+export const maxDimensions = 32_768;

@@ -14,6 +14,15 @@ export function createVectorIndex(dimensions: number): VectorIndex {
   let block = new Float32Array(dimensions * 64);
   const used = new Set<number>();
 
+  function* cosines(wanted: Float32Array): Generator<[slot: number, score: number]> {
+    for (const slot of used) {
+      const start = slot * dimensions;
+      let sum = 0;
+      for (let at = 0; at < dimensions; at++) sum += (block[start + at] ?? 0) * (wanted[at] ?? 0);
+      yield [slot, sum];
+    }
+  }
+
   return {
     set(slot, vector) {
       const end = (slot + 1) * dimensions;
@@ -28,15 +37,7 @@ export function createVectorIndex(dimensions: number): VectorIndex {
     remove: (slot) => void used.delete(slot),
     get: (slot) => (used.has(slot) ? block.slice(slot * dimensions, (slot + 1) * dimensions) : undefined),
     search(vector, limit) {
-      const wanted = unit(vector);
-      const scores: [number, number][] = [];
-      for (const slot of used) {
-        const start = slot * dimensions;
-        let sum = 0;
-        for (let at = 0; at < dimensions; at++) sum += (block[start + at] ?? 0) * (wanted[at] ?? 0);
-        scores.push([slot, sum]);
-      }
-      return best(scores, limit);
+      return best(cosines(unit(vector)), limit);
     },
   };
 }
