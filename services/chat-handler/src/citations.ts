@@ -2,7 +2,7 @@
 //
 // I1  A number that names no passage never leaves, however the answer is cut into pieces.
 // I2  Text in code, between backticks, is not touched: `items[7]` is no citation.
-// I3  What is held back is at most one unfinished marker with the blanks before it.
+// I3  What is held back is at most one unfinished marker, or white space and backticks at the end of what has come.
 
 export interface CitationFilter {
   /** The next piece of the answer; gives what may leave. */
@@ -16,8 +16,8 @@ export interface CitationFilter {
 /** Longest marker that is taken for one, blanks before it included. */
 const longestMarker = 64;
 const marker = /([ \t]*)\[[ \t]*(\d{1,4}(?:[ \t]*[,;][ \t]*\d{1,4})*)[ \t]*\]/g;
-/** An end of the text that may turn out to be a marker, or backticks that are not all here yet. */
-const unfinished = /(?:[ \t]+|[ \t]*\[[\d \t,;]*|`+)$/;
+/** An end of the text that may become a marker, the end of a paragraph, or more backticks. */
+const unfinished = /(?:\s+|[ \t]*\[[\d \t,;]*|`+)$/;
 
 /** A filter for an answer whose sources are numbered from 1 to `passages`. */
 export function createCitationFilter(passages: number): CitationFilter {

@@ -13,7 +13,7 @@ export function spokenText(answer: string): Spoken {
   const plain = withoutCitations(answer)
     .replaceAll(/```[\s\S]*?(?:```|$)/g, " ")
     .replaceAll(/!?\[([^\]]*)\]\([^)\s]*\)/g, "$1")
-    .replaceAll(/^\s*(?:#{1,6}|[-*+>])\s+/gm, "")
+    .replaceAll(/^[ \t]*(?:#{1,6}|[-*+>])[ \t]+/gm, "")
     .replaceAll(/[*`|]|__/g, "")
     .replaceAll(/[ \t]+/g, " ")
     .trim();
