@@ -65,9 +65,11 @@ export function formatLine({ time, level, message, fields }: LogRecord): string 
   return `${JSON.stringify({ ...line, ...fields, ...line })}\n`;
 }
 
+/** Whether stderr of this process is guarded: one listener, however many loggers there are. */
+let guarded = false;
+
 /** Writes lines on stderr. */
 export function stderrSink(): LogSink {
-  let guarded = false;
   return (record) => {
     if (!guarded) {
       guarded = true;

@@ -92,10 +92,6 @@ export const baseVariables = {
     max: 1,
     doc: "Share of traces that a ratio sampler records",
   }),
-  recordContent: env.bool("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", {
-    default: false,
-    doc: "Puts what users wrote and models answered into spans, under `pii.*`",
-  }),
 };
 
 /** Values of the variables that every service has. */

@@ -38,6 +38,8 @@ const exportTimeoutMs = 5000;
 const metricsEveryMs = 15_000;
 const longestAttribute = 1024;
 const complainEveryMs = 60_000;
+/** What the end may take, ms: less than closing has, so that what is closed after telemetry is closed in order. */
+const flushWithinMs = 3000;
 
 let running = false;
 
@@ -78,7 +80,8 @@ export function startTracing(options: TracingOptions): Tracing {
     onRequest: createModelSpans(tracer),
     log: createTraceLogs(logs.getLogger(scope, version)),
     async close(signal) {
-      await Promise.race([sdk.shutdown().catch(() => undefined), aborted(signal)]); // I1: diag has told it
+      const ends = AbortSignal.any([signal, AbortSignal.timeout(flushWithinMs)]);
+      await Promise.race([sdk.shutdown().catch(() => undefined), aborted(ends)]); // I1: diag has told it
       for (const part of [trace, metrics, logs, context, propagation, diag]) part.disable();
       running = false;
     },
@@ -104,7 +107,9 @@ function complainTo(log: Logger): DiagLogger {
     const now = performance.now();
     if (now < quietUntil) return;
     quietUntil = now + complainEveryMs;
-    log.warn({ reason: text.slice(0, 300) }, "telemetry could not be sent");
+    // Errors come as JSON whose first member is the stack.
+    const reason = /"message":"([^"]+)"/.exec(text)?.[1] ?? text;
+    log.warn({ reason: reason.slice(0, 300) }, "telemetry could not be sent");
   };
   const silent = () => undefined;
   return { error: complain, warn: complain, info: silent, debug: silent, verbose: silent };
