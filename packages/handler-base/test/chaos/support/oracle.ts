@@ -1,0 +1,102 @@
+// The oracle: a publisher that knows only subjects and message types. It remembers what it asked and everything that it heard.
+//
+// I1  A request counts once the server has said that it is stored; until then it is published again.
+// I2  Only finals that were not sent again to a later reader count as final answers.
+import { setTimeout as sleep } from "node:timers/promises";
+import { create, fromBinary, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
+import type { Msg, NatsConnection } from "@nats-io/nats-core";
+import {
+  EchoFrameSchema,
+  EchoRequestSchema,
+  EchoResponseSchema,
+  type EchoFrame,
+  type EchoResponse,
+} from "../../gen/echo/v1/echo_pb.ts";
+
+export interface Asked {
+  readonly id: string;
+  readonly text: string;
+  /** `performance.now()` at which the stream had it. */
+  readonly at: number;
+}
+
+export interface HeardFinal {
+  readonly answer: EchoResponse;
+  readonly at: number;
+}
+
+export interface Oracle {
+  readonly asked: ReadonlyMap<string, Asked>;
+  /** Publishes a request until a stream has it. */
+  readonly ask: (
+    method: "say" | "once" | "count",
+    request: MessageInitShape<typeof EchoRequestSchema> & { requestId: string },
+    signal?: AbortSignal,
+  ) => Promise<void>;
+  /** Finals of a request, whoever asked it. */
+  readonly finals: (id: string) => readonly HeardFinal[];
+  readonly frames: (id: string) => readonly EchoFrame[];
+  readonly unanswered: () => string[];
+  /** Waits until every request that was asked has a final. */
+  readonly untilAllAnswered: (withinMs: number) => Promise<void>;
+}
+
+/** `durable` names a stream to keep what is published on response subjects, for tests that cut the oracle off. */
+export async function openOracle(nc: NatsConnection): Promise<Oracle> {
+  const asked = new Map<string, Asked>();
+  const finals = new Map<string, HeardFinal[]>();
+  const frames = new Map<string, EchoFrame[]>();
+  const listen = (subject: string, take: (id: string, message: Msg) => void) =>
+    nc.subscribe(subject, {
+      callback: (error, message) => {
+        if (error) throw error;
+        if (message.headers?.has("Handler-Replayed")) return; // I2
+        take(message.subject.split(".").at(-1) ?? "", message);
+      },
+    });
+  for (const subject of ["echo.said.*", "echo.onced.*", "echo.counted.*"]) {
+    listen(subject, (id, message) => {
+      const one = { answer: fromBinary(EchoResponseSchema, message.data), at: performance.now() };
+      finals.set(id, [...(finals.get(id) ?? []), one]);
+    });
+  }
+  listen("echo.frames.*", (id, message) => {
+    let known = frames.get(id);
+    if (known === undefined) frames.set(id, (known = []));
+    known.push(fromBinary(EchoFrameSchema, message.data));
+  });
+  await nc.flush();
+  const unanswered = () => [...asked.keys()].filter((id) => !finals.has(id));
+  return {
+    asked,
+    async ask(method, request, signal) {
+      const data = toBinary(EchoRequestSchema, create(EchoRequestSchema, request));
+      for (;;) {
+        try {
+          const ack = await nc.request(`echo.${method}`, data, { timeout: 2000 });
+          const { error, seq } = ack.json<{ error?: unknown; seq?: number }>();
+          if (error === undefined && typeof seq === "number") break;
+        } catch {
+          signal?.throwIfAborted(); // no answer: it may be stored or not, and is asked again
+        }
+        await sleep(100, undefined, signal && { signal });
+      }
+      asked.set(request.requestId, { id: request.requestId, text: request.text ?? "", at: performance.now() });
+    },
+    finals: (id) => finals.get(id) ?? [],
+    frames: (id) => frames.get(id) ?? [],
+    unanswered,
+    async untilAllAnswered(withinMs) {
+      const end = performance.now() + withinMs;
+      while (unanswered().length > 0) {
+        if (performance.now() > end) {
+          const left = unanswered();
+          throw new Error(
+            `${left.length} of ${asked.size} requests have no answer after ${withinMs} ms: ${left.slice(0, 10).join(", ")}`,
+          );
+        }
+        await sleep(50);
+      }
+    },
+  };
+}
