@@ -21,7 +21,15 @@ export {
   type Permissions,
 } from "./operate/permissions.ts";
 export { receive, type Received } from "./operate/receive.ts";
-export { provision, reportLines, type Entry, type Environment, type Mode, type Report } from "./provision/index.ts";
+export {
+  provision,
+  reportLines,
+  requireServer,
+  type Entry,
+  type Environment,
+  type Mode,
+  type Report,
+} from "./provision/index.ts";
 export { covers, type MethodContract, type ServiceContract } from "./contract.ts";
 export { headers, installation, type Installation } from "./names.ts";
 export { contentTypeOf, decode, loadMessagePack } from "./codec.ts";

@@ -2,6 +2,7 @@
 import type { Command } from "../usage.ts";
 import { call } from "./call.ts";
 import { dlq } from "./dlq.ts";
+import { doctor } from "./doctor.ts";
 import { permissions } from "./permissions.ts";
 import { provision } from "./provision.ts";
 import { start } from "./start.ts";
@@ -16,4 +17,5 @@ export const commands: ReadonlyMap<string, Command> = new Map([
   ["provision", provision],
   ["dlq", dlq],
   ["permissions", permissions],
+  ["doctor", doctor],
 ]);
