@@ -3,7 +3,7 @@ import { readArguments, usage } from "./arguments.ts";
 import { startInference } from "./start.ts";
 
 async function main(): Promise<void> {
-  const { port, host, help } = readArguments(process.argv.slice(2));
+  const { port, host, llm, help } = readArguments(process.argv.slice(2));
   if (help) {
     process.stdout.write(usage);
     return;
@@ -17,7 +17,12 @@ async function main(): Promise<void> {
       });
     }
   });
-  await using inference = await startInference({ port, host, signal: stop.signal });
+  await using inference = await startInference({
+    port,
+    host,
+    signal: stop.signal,
+    ...(llm !== undefined && { llm }),
+  });
   process.stdout.write(`${JSON.stringify({ url: inference.url, engines: inference.engines })}\n`);
   await stopped;
 }

@@ -3,10 +3,12 @@
 import { fetchArtifact, MissingArtifact } from "@pipeline/artifacts";
 import { createExtractive } from "./answers/extractive.ts";
 import { createRarity } from "./answers/rarity.ts";
+import { createReranker } from "./answers/reranker.ts";
 import { openMiniLm, type MiniLm } from "./embeddings/minilm.ts";
 import { createSentenceVectors } from "./embeddings/sentences.ts";
 import { readVocabulary, type Vocabulary } from "./embeddings/vocabulary.ts";
 import { engineNames, startServer } from "./http/server.ts";
+import { openGguf } from "./llm/gguf.ts";
 
 export interface InferenceOptions {
   /** Default 127.0.0.1. */
@@ -15,6 +17,8 @@ export interface InferenceOptions {
   readonly port?: number;
   /** False: do without the embedding model even where it can be had. Default true. */
   readonly embeddings?: boolean;
+  /** GGUF model that writes the answers. Default: the sentences of the sources. */
+  readonly llm?: string;
   /** Calls that may wait for each role. Default 64. */
   readonly queue?: number;
   /** Ends a start that is under way. */
@@ -40,8 +44,19 @@ export async function startInference(options: InferenceOptions = {}): Promise<Ru
   const embeddings = options.embeddings === false ? undefined : await openEmbeddings(vocabulary, log, options.signal);
   if (embeddings !== undefined) opened.use(embeddings);
   const vectors = embeddings && createSentenceVectors(embeddings);
-  const chat = createExtractive({ rarity: createRarity(vocabulary), ...(vectors && { vectors }) });
-  const engines = { chat, ...(embeddings && { embeddings }) };
+  const rarity = createRarity(vocabulary);
+  const judge = { rarity, ...(vectors && { vectors }) };
+  const chat =
+    options.llm === undefined
+      ? createExtractive(judge)
+      : opened.use(
+          await openGguf({ ...judge, file: options.llm, log, ...(options.signal && { signal: options.signal }) }),
+        );
+  const engines = {
+    chat,
+    ...(embeddings && { embeddings }),
+    ...(vectors && { reranker: createReranker({ rarity, vectors }) }),
+  };
   const server = await startServer({
     engines,
     host: options.host ?? "127.0.0.1",

@@ -21,17 +21,17 @@ export interface Evidence extends Unit {
   readonly said: number;
   /** The same with its headings, lead and neighbours. */
   readonly around: number;
-  /** Cosine of unit and question, 0 without an embedding model. */
-  readonly close: number;
+  /** Cosine of unit and question; undefined without an embedding model. */
+  readonly close: number | undefined;
 }
 
 export interface EvidenceOptions {
-  readonly rarity: Rarity;
   readonly vectors?: SentenceVectors;
   readonly signal: AbortSignal;
 }
 
-const maxUnits = 200;
+/** Units beyond this are not read. */
+const maxUnits = 2000;
 
 /** What a question is about, weighed. */
 export function questionTerms(question: string, rarity: Rarity, factor = 1): QuestionTerm[] {
@@ -48,7 +48,7 @@ export async function findEvidence(
   question: string,
   terms: readonly QuestionTerm[],
   sources: readonly Source[],
-  { rarity: _, vectors, signal }: EvidenceOptions,
+  { vectors, signal }: EvidenceOptions,
 ): Promise<Evidence[]> {
   const units = sources
     .flatMap((source) => unitsOf(source.text).map((unit, place) => ({ unit, place, source })))
@@ -72,9 +72,9 @@ export async function findEvidence(
     }
     said = total === 0 ? 0 : said / total;
     around = total === 0 ? 0 : around / total;
-    const close = closeness?.[at] ?? 0;
+    const close = closeness?.[at];
     const rank = 1 / (source.number + 2);
-    const score = 0.35 * said + 0.4 * around + 0.6 * close + 0.3 * rank + kindBonus(question, unit);
+    const score = 0.35 * said + 0.4 * around + 0.6 * (close ?? 0) + 0.3 * rank + kindBonus(question, unit);
     return { ...unit, source, place, score, said, around, close };
   });
   return evidence.toSorted((a, b) => b.score - a.score);
@@ -88,7 +88,9 @@ async function closenessOf(
   if (vectors === undefined || units.length === 0) return undefined;
   const [asked] = await vectors([question], { signal });
   const made = await vectors(
-    units.map(({ unit, source }) => `${source.heading.replace(/^.*› /, "")}: ${unit.text}`),
+    units.map(({ unit, source }) =>
+      source.heading === "" ? unit.text : `${source.heading.replace(/^.*› /, "")}: ${unit.text}`,
+    ),
     { signal },
   );
   return made.map((vector) => (asked === undefined ? 0 : cosine(asked, vector)));

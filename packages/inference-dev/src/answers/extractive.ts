@@ -36,11 +36,10 @@ export function createExtractive({ rarity, vectors }: ExtractiveOptions): ChatEn
     const question = standAlone(conversation);
     const terms = questionTerms(question, rarity);
     const evidence = await findEvidence(question, terms, conversation.sources, {
-      rarity,
       ...(vectors && { vectors }),
       signal,
     });
-    const chosen = compose(evidence, terms);
+    const chosen = compose(question, evidence, terms);
     return chosen.length === 0 ? refusal : write(chosen);
   }
 }
@@ -50,7 +49,7 @@ function smallTalk({ question, sources }: Conversation): string | undefined {
     return "Hello! Ask me something about the documents, and I answer with their own sentences and cite them.";
   if (thanks.test(question)) return "You are welcome.";
   if (sources.length > 0) return undefined;
-  return "I answer from numbered sources only, with their own sentences, and this question came without any.";
+  return "I have no sources to answer this from: I only quote numbered sources, and none came with the question.";
 }
 
 /** A question that leans on the one before is read together with it. */

@@ -3,11 +3,11 @@
 /** Words that say how something is asked, not what about. */
 const common = new Set(
   (
-    "a about again all also am an and any anyone anything are as at be been before being both but by can cannot could did do does doing done each " +
-    "either else ever every everything exactly for from get gets getting give given gives go goes going had happen happened happens has have having " +
-    "he her here him his how i if in into is it its itself just let like make makes many may me mean means might mine more most much must my need needs no " +
-    "not now of off on one once only or other our ours out over own please possible put rather really s same say says shall she should so some someone " +
-    "something such t take takes tell than that the their them then there these they thing things this those through to too under until up us use used uses using " +
+    "a about again all already also am among an and any anyone anything are as at be been before being both but by can cannot choose could did do does doing done each " +
+    "either else ever every everything exactly find for from get gets getting give given gives go goes going had happen happened happens has have having " +
+    "he her here him his how i if in into is it its itself just know let like long make makes many may me mean means might mine more most much must my need needs no " +
+    "not now number often of off on one once only or other our ours out over own please possible put rather really s same say says see set shall she should so some someone " +
+    "something such t take takes tell than still that the their them then there these they thing things this those through to too under unless until up us use used uses using " +
     "very want wants was way we were what whatever when where whether which while who whom whose why will with within without work works would yet you your yours"
   ).split(" "),
 );
@@ -37,9 +37,11 @@ const synonyms: readonly (readonly string[])[] = [
   ["doc", "documentation", "document"],
   ["metric", "prometheus"],
   ["reject", "refus", "deny", "denied"],
+  ["endpoint", "path", "url", "route"],
+  ["command", "script"],
 ];
 
-const groupOf = new Map(synonyms.flatMap((group, at) => group.map((stem) => [stem, at] as const)));
+const groupOf = new Map(synonyms.flatMap((group, at) => group.map((each) => [each, at] as const)));
 
 export interface Term {
   /** As it stood, in lower case. */
@@ -53,7 +55,8 @@ export function termsOf(text: string): Term[] {
   for (const [raw] of text.normalize("NFKC").matchAll(/[\p{L}\p{N}]+/gu)) {
     for (const part of raw.split(/(?<=\p{Ll})(?=\p{Lu})|(?<=\p{Lu})(?=\p{Lu}\p{Ll})/u)) {
       const word = part.toLowerCase();
-      if (!common.has(word) && (word.length > 1 || /\p{N}/u.test(word))) terms.push({ word, stem: stem(word) });
+      if (!common.has(word) && !common.has(stem(word)) && (word.length > 1 || /\p{N}/u.test(word)))
+        terms.push({ word, stem: stem(word) });
     }
   }
   return terms;

@@ -39,13 +39,13 @@ export async function openMiniLm(model: string, vocabulary: Vocabulary): Promise
   };
 
   const pump = () => {
-    while (current === undefined && dead === undefined) {
+    while (current === undefined) {
       const job = jobs.shift();
       if (job === undefined) return;
       const text = job.texts[job.vectors.length];
       if (job.signal.aborted || text === undefined) continue; // I2
       current = job;
-      worker.postMessage(text);
+      worker.postMessage(text, []);
     }
   };
 
