@@ -86,8 +86,9 @@ function readAll(all: Variables, source: Readonly<Record<string, string | undefi
       }
     },
   });
-  // envalid answers unknown names with an exception, so values are taken out one by one.
-  const values = Object.fromEntries(Object.entries(all).map(([key, { name }]) => [key, cleaned[name]]));
+  // envalid answers names of variables that it refused with an exception: then there is nothing to take out.
+  const entries = problems.length > 0 ? [] : Object.entries(all);
+  const values = Object.fromEntries(entries.map(([key, { name }]) => [key, cleaned[name]]));
   return { values, problems };
 }
 
