@@ -1,6 +1,5 @@
 // The environment of chat-handler: which model servers and which knowledge base it uses, and its limits.
 import { defineConfig, env, type Values } from "@pipeline/handler-base/config";
-import { defaultInstructions } from "./prompt.ts";
 
 const variables = {
   llmUrl: env.urls("LLM_URL", {
@@ -79,8 +78,8 @@ const variables = {
     doc: "File that keeps what was read, so that later starts only embed what is new",
   }),
   systemPrompt: env.string("SYSTEM_PROMPT", {
-    default: defaultInstructions,
-    doc: "Instructions of the assistant where a request brings none",
+    optional: true,
+    doc: "Instructions of the assistant where a request brings none, in place of the built-in ones",
   }),
   sourcesMaxChars: env.int("SOURCES_MAX_CHARS", {
     default: 24_000,

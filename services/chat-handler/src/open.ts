@@ -16,6 +16,7 @@ import type { ChatConfig } from "./config.ts";
 import { chatService } from "./handler.ts";
 import { createHistory } from "./history-store.ts";
 import { readKnowledge, type Knowledge } from "./knowledge.ts";
+import { defaultInstructions } from "./prompt.ts";
 import { createRetriever } from "./retrieval.ts";
 
 type Deps = ServiceDeps<ChatConfig & BaseConfig>;
@@ -69,7 +70,7 @@ export function openServices(deps: Deps): Implementation[] {
         stepMs: config.retrievalTimeout,
       }),
       history: limits.turns === 0 ? undefined : createHistory(() => deps.bucket(conversations()), limits, log),
-      instructions: config.systemPrompt,
+      instructions: config.systemPrompt ?? defaultInstructions,
       sourcesMaxChars: config.sourcesMaxChars,
       model: { maxTokens: config.llmMaxTokens, temperature: config.llmTemperature },
       speechMs: config.ttsTimeout,
@@ -104,7 +105,7 @@ function openKnowledge(deps: Deps, embeddings: Embeddings | undefined): Knowledg
     signal,
     log,
   });
-  onClose("knowledge base", () => knowledge.ended);
+  onClose("knowledge base", () => knowledge.close());
   check("knowledge base", knowledge.problem);
   return knowledge;
 }
