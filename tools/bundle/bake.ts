@@ -1,5 +1,5 @@
 // Writes V8's code caches beside the files of a bundle: starts it against a real nats-server, waits until it is ready, stops it.
-// Usage: node tools/bundle/bake.ts FOLDER (with dist/ in it). Where no nats-server can be had the bundle stays as it is: it only starts slower.
+// Usage: node tools/bundle/bake.ts FOLDER [NAME=VALUE…] (with dist/ in it; variables that the service cannot start without). Where no nats-server can be had the bundle stays as it is: it only starts slower.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
@@ -11,7 +11,7 @@ import { startNats } from "@pipeline/testkit";
 /** Longest time for the whole run, ms. */
 const limitMs = 60_000;
 
-async function bake(folder: string): Promise<void> {
+async function bake(folder: string, given: Readonly<Record<string, string>>): Promise<void> {
   await using nats = await startNats();
   const port = await freePort();
   const child = spawn(
@@ -19,7 +19,7 @@ async function bake(folder: string): Promise<void> {
     // The seed makes two bakes of one bundle equal; readers of the cache need not have it.
     ["--random-seed=1", "--require", join(import.meta.dirname, "bake-hook.cjs"), join(folder, "dist", "service.cjs")],
     {
-      env: { NATS_URL: nats.url, HEALTH_HOST: "127.0.0.1", HEALTH_PORT: String(port), LOG_LEVEL: "error" },
+      env: { ...given, NATS_URL: nats.url, HEALTH_HOST: "127.0.0.1", HEALTH_PORT: String(port), LOG_LEVEL: "error" },
       stdio: ["ignore", "ignore", "inherit"],
       timeout: limitMs,
     },
@@ -52,10 +52,10 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-const folder = process.argv[2];
+const [, , folder, ...variables] = process.argv;
 if (folder === undefined) throw new Error("say which folder holds dist/: node tools/bundle/bake.ts FOLDER");
 try {
-  await bake(resolve(folder));
+  await bake(resolve(folder), Object.fromEntries(variables.map((text) => text.split(/=(.*)/s, 2))));
 } catch (error) {
   if (!(error instanceof MissingArtifact)) throw error;
   console.error(`no code caches: ${error.message}`);
