@@ -73,8 +73,8 @@ describe("nats", () => {
   const contentOf = (said: readonly Record<string, unknown>[]) =>
     said.map(({ content }) => (typeof content === "string" ? content : "")).join("");
 
-  test("an event subject in bare protobuf", async () => {
-    const { code, stdout } = await shell("chat-event-protobuf.sh", questions.ordinary);
+  test.each([[], ["u1"]])("an event subject in bare protobuf, user %j", async (...user) => {
+    const { code, stdout } = await shell("chat-event-protobuf.sh", questions.ordinary, ...user);
     expect(code).toBe(0);
     expect(lines(stdout)).toMatchObject([{ response: answerText, sources: [{ title: sourceTitle }] }]);
   });
@@ -119,10 +119,16 @@ describe("nats", () => {
 
   test("nats micro finds the service, its endpoints and its numbers", async () => {
     const subjects = ["Chat", "Complete", "Greet"].map((name) => `messages.v1.ChatService.${name}`);
-    expect(JSON.stringify(await micro("ls"))).toContain("chat-handler");
-    const info = JSON.stringify(await micro("info", "chat-handler"));
-    for (const subject of subjects) expect(info).toContain(subject);
+    expect(await micro("ls")).toMatchObject([{ name: "chat-handler" }]);
+    expect(await micro("info", "chat-handler")).toMatchObject({
+      info: { name: "chat-handler", endpoints: subjects.map((subject) => ({ subject, queue_group: "q" })) },
+    });
+    // The tests above have called each of them.
     const stats = JSON.stringify(await micro("stats", "chat-handler"));
-    expect(stats).toContain("num_requests");
+    for (const name of ["Chat", "Complete", "Greet"]) {
+      expect(stats).toMatch(
+        new RegExp(`"name":"ChatService-${name}"[^{}]*"num_requests":[${name === "Greet" ? "0" : "1-9"}]`),
+      );
+    }
   });
 });

@@ -1,4 +1,5 @@
 // A chat service that needs no models: its answers are written here, so that what a foreign reader prints can be compared word by word.
+import { once } from "node:events";
 import { fold, HandlerError, implement, startService, type RunningService } from "@pipeline/handler-base";
 import { defineConfig } from "@pipeline/handler-base/config";
 import { ChatService } from "@pipeline/messages";
@@ -16,6 +17,8 @@ export const questions = {
   restarting: "restart",
   /** The answer is larger than a message may be. */
   large: "large",
+  /** Says nothing until it is aborted. */
+  endless: "endless",
 } as const;
 
 export const audioBytes = 2_000_000;
@@ -31,10 +34,11 @@ export function startChatService(natsUrl: string): Promise<RunningService> {
 
 function chat() {
   return implement(ChatService, {
-    async *chat(request, { attempt, caller }) {
+    async *chat(request, { attempt, caller, signal }) {
       const question = request.query || request.message;
       if (question === questions.failing)
         throw new HandlerError("the question cannot be answered", "failed_precondition");
+      if (question === questions.endless) await once(signal, "abort");
       for (const [index, content] of pieces.entries()) {
         if (question === questions.restarting && attempt === 1 && index === 2) {
           throw new HandlerError("the model went away", "unavailable");

@@ -84,14 +84,21 @@ class EventSink implements ReplySink {
 }
 
 /** An error about a message that never became a call: on the legal response subject if it is known, else where the id would stand as `_invalid`. */
-function publishRejection(nc: NatsConnection, { method }: Incoming, error: HandlerError, known: Known): void {
+function publishRejection(
+  nc: NatsConnection,
+  { method, fallbackId }: Incoming,
+  error: HandlerError,
+  known: Known,
+): void {
   const reply = method.contract.reply;
   if (reply === undefined) return;
+  // The id that stands in for a missing one is not where its publisher listens.
+  const statedId = known.requestId === fallbackId ? undefined : known.requestId;
   const token = (field: string) =>
     field === "user_id"
       ? (known.caller?.userId ?? "_invalid")
       : field === "request_id"
-        ? (known.requestId ?? "_invalid")
+        ? (statedId ?? "_invalid")
         : "_invalid";
   const tokens = reply.subject.tokens.map((text) =>
     text.startsWith("{") ? token(text.slice(1, -1)) || "_invalid" : text,
