@@ -4,21 +4,25 @@
 // I3: nothing is changed for a call that was canceled: a method waits first, then does all its work in one go.
 import { untilAborted } from "../inference/body.ts";
 import type { CallOptions } from "../inference/options.ts";
+import type { OnRequest } from "../inference/report.ts";
 import { createWatch } from "../inference/watch.ts";
 import { createCollection, type Collection } from "./collection.ts";
 import { checkDimensions, checkQuery, checkVector, otherDimensions, unknownCollection } from "./query.ts";
+import { observed } from "./observed.ts";
 import { readSnapshot, snapshotVersion, writeSnapshot } from "./snapshot.ts";
 import type { VectorStore } from "./store.ts";
 
 export interface EmbeddedStoreOptions {
   /** File that keeps the collections. Default: memory only. */
   readonly path?: string;
+  /** Told about every search. */
+  readonly onRequest?: OnRequest;
 }
 
 /** How long a reader may go without looking whether the file is a new one, ms. */
 const lookEveryMs = 500;
 
-export function openEmbeddedStore({ path }: EmbeddedStoreOptions = {}): VectorStore {
+export function openEmbeddedStore({ path, onRequest }: EmbeddedStoreOptions = {}): VectorStore {
   let collections = new Map<string, Collection>();
   let version: string | undefined;
   let looked = -Infinity;
@@ -95,12 +99,13 @@ export function openEmbeddedStore({ path }: EmbeddedStoreOptions = {}): VectorSt
       await ready(options);
       if (collections.delete(name)) dirty = true;
     },
-    async search(query, options) {
-      await ready(options);
-      const collection = known(query.collection);
-      const { vector, text } = checkQuery(query, { dimensions: collection.dimensions, keywords: true });
-      return collection.search({ vector, text, limit: query.limit });
-    },
+    search: (query, options) =>
+      observed(onRequest, "search", options, async () => {
+        await ready(options);
+        const collection = known(query.collection);
+        const { vector, text } = checkQuery(query, { dimensions: collection.dimensions, keywords: true });
+        return collection.search({ vector, text, limit: query.limit });
+      }),
     async upsert(name, passages, options) {
       await ready(options);
       const collection = known(name);

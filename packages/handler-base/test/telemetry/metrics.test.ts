@@ -1,4 +1,5 @@
 // What a service counts, as /metrics tells it: real calls over a real server, without a collector.
+import { readFile } from "node:fs/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { startNats } from "@pipeline/testkit";
 import { expect, test } from "vitest";
@@ -14,6 +15,7 @@ import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { prometheusText } from "../../src/telemetry/prometheus.ts";
 import { createRegistry } from "../../src/telemetry/registry.ts";
 import { createTelemetry, type Telemetry } from "../../src/telemetry/telemetry.ts";
+import { openEmbeddedStore } from "../../src/vector/index.ts";
 import { EchoRequestSchema } from "../gen/echo/v1/echo_pb.ts";
 import { echo } from "../support/echo.ts";
 import { baseConfig } from "./support.ts";
@@ -145,6 +147,32 @@ test("counts requests to models with their tokens", async () => {
   expect(valueOf(text, `model_tokens_total{${at},type="output"}`)).toBe(3);
   expect(valueOf(text, `model_tokens_total{${at},type="cached"}`)).toBe(2);
   await telemetry.close(AbortSignal.timeout(1000));
+});
+
+test("counts searches of a store inside the process as those of a server", async () => {
+  const telemetry = open();
+  await using store = openEmbeddedStore({ onRequest: telemetry.onRequest });
+  const { signal } = new AbortController();
+  await store.create("docs", { dimensions: 0 }, { signal });
+  await store.search({ collection: "docs", text: "words", limit: 3 }, { signal });
+  await expect(store.search({ collection: "none", text: "words", limit: 3 }, { signal })).rejects.toMatchObject({
+    code: "not_found",
+  });
+  const text = telemetry.prometheus();
+  const at = 'role="vector",operation="search"';
+  expect(valueOf(text, `model_request_duration_seconds_count{${at},code="ok"}`)).toBe(1);
+  expect(valueOf(text, `model_request_duration_seconds_count{${at},code="not_found"}`)).toBe(1);
+  await telemetry.close(AbortSignal.timeout(1000));
+});
+
+test("every metric is documented", async () => {
+  const page = await readFile(new URL("../../../../docs/telemetry.md", import.meta.url), "utf8");
+  const { registry } = createMetrics({});
+  for (const { name, labels } of registry.families) {
+    expect(page).toContain(`\`${name}\``);
+    const row = page.split("\n").find((line) => line.includes(`\`${name}\``)) ?? "";
+    for (const label of labels) expect(row).toContain(`\`${label}\``);
+  }
 });
 
 test("holds at most a thousand series of a family, whatever the labels are", () => {
