@@ -29,7 +29,11 @@ export async function openPython(): Promise<Python> {
 }
 
 async function installed(): Promise<string> {
-  const { stdout: version } = await run("python3", ["-c", "import sys; print(sys.version, sys.platform)"]);
+  const { code: usable, stdout: version } = await run("python3", [
+    "-c",
+    "import pip, sys; print(sys.version, sys.platform)",
+  ]);
+  if (usable !== 0) throw new Error("python3 has no pip: install it (Debian: apt-get install python3-pip)");
   const key = createHash("sha256")
     .update(version)
     .update(await readFile(requirements))

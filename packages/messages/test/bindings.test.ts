@@ -1,6 +1,7 @@
 // The NATS bindings of the rpcs: complete, and naming only what exists.
 import { getOption, hasOption, ScalarType, type DescMethod } from "@bufbuild/protobuf";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
+import { field as fieldRules } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { describe, expect, test } from "vitest";
 import {
   contractServices,
@@ -104,6 +105,16 @@ describe.each(bound)("$name", (rpc: MethodBinding & { desc: DescMethod }) => {
     expect(reply !== undefined).toBe(events.length > 0 && desc.output !== EmptySchema);
     const hasFrames = reply !== undefined && desc.methodKind === "server_streaming";
     expect((reply?.framesSubject ?? "") !== "").toBe(hasFrames);
+  });
+
+  test("what stands in a subject can only be one token of it", () => {
+    const patterns = [...events.map(({ subject }) => subject), reply?.subject ?? "", reply?.framesSubject ?? ""];
+    const rules = patterns.flatMap(fieldsIn).map((name) => {
+      const field = fieldNamed(desc, name);
+      const found = field && getOption(field, fieldRules).type;
+      return found?.case === "string" ? [name, found.value.pattern, found.value.maxLen] : [name];
+    });
+    expect(rules).toEqual(rules.map(([name]) => [name, "^[^\\s.*>]*$", 128n]));
   });
 
   test("no answer of its own comes back as a request", () => {

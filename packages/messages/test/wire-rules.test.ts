@@ -10,7 +10,7 @@ import {
 } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { ErrorResponseSchema } from "../src/index.ts";
-import { answers, messages, requests } from "./roles.ts";
+import { answers, messages, methods, requests } from "./roles.ts";
 
 test("the messages of the contract by the part they play", () => {
   expect(answers.map(({ name }) => name).toSorted()).toEqual([
@@ -62,6 +62,16 @@ test("no two answers share a field number", () => {
   }
   expect(shared).toEqual([]);
 });
+
+test.each(methods.filter(({ methodKind }) => methodKind === "server_streaming"))(
+  "frames of $name say which they are and which attempt wrote them",
+  ({ output }) => {
+    const kinds = Object.fromEntries(output.fields.map(({ name, scalar }) => [name, scalar]));
+    expect([ScalarType.INT64, ScalarType.INT32]).toContain(kinds["sequence"]);
+    expect(kinds["attempt"]).toBe(ScalarType.INT32);
+    expect(kinds["timestamp"]).toBe(ScalarType.DOUBLE);
+  },
+);
 
 test("no request can begin like a MessagePack map", () => {
   const bad = requests.flatMap((request) =>
