@@ -33,6 +33,8 @@ export default defineConfig({
     dir: "dist",
     cleanDir: true,
     format: "cjs",
+    // A module of Node's that is imported later (node:http by the OTLP exporters) is required: the code cache's loader knows no import().
+    dynamicImportInCjs: false,
     minify: true,
     comments: { legal: true, annotation: false, jsdoc: false },
     entryFileNames: "[name].cjs",
