@@ -25,7 +25,7 @@ export function safeFields(fields: Readonly<Record<string, unknown>>): Record<st
   for (const key in fields) {
     const value = fields[key];
     if (value === undefined) continue;
-    safe[key] = isUnsafe(key, value) ? blank : safeValue(value, 1);
+    safe[key] = isUnsafe(key, value) ? blank : member(value, 1);
   }
   return safe;
 }
@@ -80,10 +80,19 @@ function safeObject(value: object, depth: number): unknown {
   if (Array.isArray(value)) return value.slice(0, largestArray).map((item) => safeValue(item, depth + 1));
   const safe: Record<string, unknown> = {};
   for (const key of Object.keys(value).slice(0, mostKeys)) {
-    const member = read(value, key);
-    safe[key] = isUnsafe(key, member) ? blank : safeValue(member, depth + 1);
+    const held = read(value, key);
+    safe[key] = isUnsafe(key, held) ? blank : member(held, depth + 1);
   }
   return safe;
+}
+
+/** A proxy may throw on anything. */
+function member(value: unknown, depth: number): unknown {
+  try {
+    return safeValue(value, depth);
+  } catch {
+    return "[unreadable]";
+  }
 }
 
 /** A getter may throw, a log line may not. */
