@@ -9,9 +9,10 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit(error.code === "EPIPE" ? 0 : 1);
 });
 
+const stop = new AbortController();
+
 async function main(argv: readonly string[]): Promise<number> {
   const [name = "help", ...rest] = argv;
-  const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, () => {
       if (stop.signal.aborted) process.exit(130); // asked twice: no more patience
@@ -47,6 +48,11 @@ main(process.argv.slice(2)).then(
     process.exitCode = code;
   },
   (error: unknown) => {
+    const { signal } = stop;
+    if (signal.aborted && (error === signal.reason || (error instanceof HandlerError && error.code === "canceled"))) {
+      process.exitCode = 130; // as it was asked
+      return;
+    }
     process.stderr.write(`handlers: ${describe(error)}\n`);
     process.exitCode = error instanceof UsageError ? 2 : 1;
   },

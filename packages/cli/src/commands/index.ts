@@ -1,6 +1,7 @@
 // All commands, in the order of the overview.
 import type { Command } from "../usage.ts";
 import { call } from "./call.ts";
+import { dev } from "./dev.ts";
 import { dlq } from "./dlq.ts";
 import { doctor } from "./doctor.ts";
 import { permissions } from "./permissions.ts";
@@ -12,6 +13,7 @@ import { up } from "./up.ts";
 export const commands: ReadonlyMap<string, Command> = new Map([
   ["start", start],
   ["up", up],
+  ["dev", dev],
   ["call", call],
   ["tail", tail],
   ["provision", provision],

@@ -1,8 +1,10 @@
 // `npm start`: everything up, one conversation, stays up.
-import { connect } from "@nats-io/transport-node";
 import { createClient } from "@pipeline/handler-base";
+import { connectTool } from "@pipeline/handler-base/operations";
 import { ChatService, type ChatStreamChunk, type DocumentSource } from "@pipeline/messages";
+import { localServices } from "../local/services.ts";
 import { startStack, type Stack } from "../local/stack.ts";
+import { untilStopped } from "../local/until-stopped.ts";
 import { parse, UsageError, type Command } from "../usage.ts";
 
 const usage = `handlers start: the local stack and one conversation
@@ -14,7 +16,6 @@ Usage: handlers start [--once] [--json] [--question TEXT] [--llm FILE]
   --question TEXT  ask this instead
   --llm FILE       let this GGUF model write the answer`;
 
-const services = ["chat-handler"];
 const defaultQuestion = "What happens to a message that fails on its last attempt?";
 
 interface Conversation {
@@ -39,7 +40,7 @@ export const start: Command = {
     const begun = performance.now();
     const say = (line: string) => process.stderr.write(`${line}\n`);
     await using stack = await startStack({
-      services,
+      services: localServices(),
       signal,
       progress: say,
       onLog: (part, line) => say(`${part}: ${line}`),
@@ -53,8 +54,7 @@ export const start: Command = {
     else print(conversation, stack, startMs);
     if (values.once) return cited ? 0 : 1;
     say("up; Ctrl-C stops everything");
-    const broken = await Promise.race([stack.broken, aborted(signal)]);
-    if (broken !== undefined) throw new Error(`${broken} ended by itself`);
+    await untilStopped(stack.broken, signal);
     return 0;
   },
 };
@@ -65,9 +65,12 @@ async function converse(
   signal: AbortSignal,
   out: NodeJS.WritableStream,
 ): Promise<Conversation> {
-  const nc = await connect({ servers: stack.urls.nats });
+  const { nc, installation } = await connectTool({
+    name: "handlers start",
+    ...(process.env["NATS_URL"] ? {} : { server: stack.urls.nats }),
+  });
   try {
-    const chat = createClient(ChatService, nc);
+    const chat = createClient(ChatService, nc, { installation: installation.name });
     out.write(`\n> ${question}\n\n`);
     const asked = performance.now();
     let firstTokenMs = Number.NaN;
@@ -139,11 +142,4 @@ function print({ sources, model, degraded, timings }: Conversation, { urls }: St
   );
   out.write(`\nNATS ${urls.nats}  WebSocket ${urls.websocket}  inference ${urls.inference}\n`);
   for (const [name, url] of Object.entries(urls.health)) out.write(`${name} ${url}/readyz\n`);
-}
-
-function aborted(signal: AbortSignal): Promise<undefined> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve(undefined);
-    signal.addEventListener("abort", () => resolve(undefined), { once: true });
-  });
 }

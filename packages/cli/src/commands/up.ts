@@ -1,5 +1,7 @@
 // `handlers up`: the local stack without a conversation.
+import { chosenServices } from "../local/services.ts";
 import { startStack } from "../local/stack.ts";
+import { untilStopped } from "../local/until-stopped.ts";
 import { parse, type Command } from "../usage.ts";
 
 const usage = `handlers up: the local stack
@@ -7,37 +9,31 @@ const usage = `handlers up: the local stack
 Usage: handlers up [SERVICE…] [--json] [--llm FILE]
 
 Starts nats-server, the embedded inference and the named services (default: all) and prints their URLs. Ctrl-C stops everything.
+Parts that NATS_URL, LLM_URL, EMBEDDINGS_URL or RERANKER_URL point elsewhere are not started.
 
   --json      one JSON document with the URLs on stdout
   --llm FILE  let this GGUF model write answers`;
-
-const known = ["chat-handler"];
 
 export const up: Command = {
   summary: "the local stack without a conversation",
   usage,
   async run(args, signal) {
     const { values, positionals } = parse(args, { json: { type: "boolean" }, llm: { type: "string" } }, usage);
-    const unknown = positionals.find((name) => !known.includes(name));
-    if (unknown !== undefined) throw new Error(`unknown service ${unknown}; there is ${known.join(", ")}`);
     await using stack = await startStack({
-      services: positionals.length > 0 ? positionals : known,
+      services: chosenServices(positionals),
       signal,
       progress: (line) => process.stderr.write(`${line}\n`),
       onLog: (part, line) => process.stderr.write(`${part}: ${line}\n`),
       ...(values.llm !== undefined && { llm: values.llm }),
     });
-    const { nats, websocket, inference, health } = stack.urls;
+    const { health, ...urls } = stack.urls;
     if (values.json) process.stdout.write(`${JSON.stringify(stack.urls)}\n`);
     else {
-      const rows = [["nats", nats], ["websocket", websocket], ["inference", inference], ...Object.entries(health)];
-      for (const [name = "", url = ""] of rows) process.stdout.write(`${name.padEnd(14)} ${url}\n`);
+      for (const [name, url] of Object.entries({ ...urls, ...health })) {
+        if (url !== "") process.stdout.write(`${name.padEnd(14)} ${url}\n`);
+      }
     }
-    const stopped = new Promise<undefined>((resolve) => {
-      signal.addEventListener("abort", () => resolve(undefined), { once: true });
-    });
-    const broken = await Promise.race([stack.broken, stopped]);
-    if (broken !== undefined) throw new Error(`${broken} ended by itself`);
+    await untilStopped(stack.broken, signal);
     return 0;
   },
 };

@@ -1,27 +1,18 @@
-// A child process of the local stack: started with an allow-list of the environment, watched until it is ready, stopped with it.
+// A child process of the local stack: watched until it is ready, stopped with it.
+//
+// I1  It sees only the environment that it is given (environment.ts).
+// I2  It has a process group of its own: Ctrl-C reaches the command line alone, which then stops its children in order.
+// I3  None outlives the command line, also when that is told twice to end at once.
+// I4  Why it ended is told in one line, with its last words.
 import { spawn, type ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 
-/** What children inherit; everything else they need is given to them by name. */
-const inherited = [
-  "PATH",
-  "HOME",
-  "TMPDIR",
-  "LANG",
-  "NODE_EXTRA_CA_CERTS",
-  "SSL_CERT_FILE",
-  "SSL_CERT_DIR",
-  "PIPELINE_CACHE",
-  "XDG_CACHE_HOME",
-  "NODE_COMPILE_CACHE",
-];
-
 export interface Child {
   readonly name: string;
-  readonly pid: number;
-  /** Resolves with the exit code, or null after a signal. */
-  readonly exited: Promise<number | null>;
-  /** The next line of standard output for which `match` gives a value. Rejects if the process ends first, with its last words. */
+  /** Resolves when it has ended, with a sentence that says how and with its last words. Never rejects. */
+  readonly ended: Promise<string>;
+  readonly running: boolean;
+  /** The next line of standard output for which `match` gives a value. Rejects if the process ends first, or with the signal's reason. */
   line<T>(match: (line: string) => T | undefined, signal: AbortSignal): Promise<T>;
   /** SIGTERM, then SIGKILL after 10 s. Resolves when it is gone. */
   stop(): Promise<void>;
@@ -31,35 +22,39 @@ export interface ChildOptions {
   readonly name: string;
   readonly command: string;
   readonly args: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
+  readonly env: Readonly<Record<string, string>>;
   readonly cwd?: string;
   /** Gets every line of standard error. */
   readonly onLog?: (line: string) => void;
 }
 
-export function startChild({ name, command, args, env = {}, cwd, onLog }: ChildOptions): Child {
-  const own: NodeJS.ProcessEnv = {};
-  for (const key of inherited) if (process.env[key] !== undefined) own[key] = process.env[key];
+const patienceMs = 10_000;
+const keptLines = 8;
+const longestWords = 600;
+const alive = new Set<ChildProcess>();
+
+process.on("exit", () => {
+  for (const child of alive) child.kill("SIGKILL"); // I3
+});
+
+export function startChild({ name, command, args, env, cwd, onLog }: ChildOptions): Child {
   const child: ChildProcess = spawn(command, args, {
-    env: { ...own, ...env },
+    env: { ...env },
     stdio: ["ignore", "pipe", "pipe"],
+    detached: true, // I2
     ...(cwd !== undefined && { cwd }),
   });
+  alive.add(child);
   const lastWords: string[] = [];
   const listeners = new Set<(line: string) => void>();
-  const failures = new Set<(reason: Error) => void>();
-  const exited = new Promise<number | null>((resolve) => {
-    child.once("error", (error) => {
-      for (const fail of failures) fail(new Error(`${name} could not be started: ${error.message}`));
-      resolve(127);
-    });
+  const ended = new Promise<string>((resolve) => {
+    child.once("error", (error) => resolve(`${name} could not be started: ${error.message}`));
     child.once("close", (code, signal) => {
-      const words = lastWords.length > 0 ? `\n${lastWords.join("\n")}` : "";
-      for (const fail of failures)
-        fail(new Error(`${name} ended (${signal ?? `exit code ${String(code)}`}) before it was ready${words}`));
-      resolve(code);
+      const words = lastWords.join(" ").slice(-longestWords);
+      resolve(`${name} ended (${signal ?? `exit code ${String(code)}`})${words === "" ? "" : `: ${words}`}`);
     });
   });
+  void ended.then(() => alive.delete(child));
   if (child.stdout) {
     createInterface({ input: child.stdout }).on("line", (line) => {
       for (const listener of listeners) listener(line);
@@ -67,27 +62,28 @@ export function startChild({ name, command, args, env = {}, cwd, onLog }: ChildO
   }
   if (child.stderr) {
     createInterface({ input: child.stderr }).on("line", (line) => {
-      lastWords.push(line);
-      if (lastWords.length > 20) lastWords.shift();
+      if (line.trim() !== "") lastWords.push(line.trim());
+      if (lastWords.length > keptLines) lastWords.shift();
       onLog?.(line);
     });
   }
+  const isRunning = () => alive.has(child) && child.exitCode === null && child.signalCode === null;
   return {
     name,
-    pid: child.pid ?? -1,
-    exited,
+    ended,
+    get running() {
+      return isRunning();
+    },
     line: (match, signal) =>
       new Promise((resolve, reject) => {
         const done = () => {
           listeners.delete(listener);
-          failures.delete(fail);
           signal.removeEventListener("abort", abort);
         };
-        const fail = (reason: Error) => {
+        const abort = () => {
           done();
-          reject(reason);
+          reject(signal.reason instanceof Error ? signal.reason : new Error("aborted"));
         };
-        const abort = () => fail(signal.reason instanceof Error ? signal.reason : new Error("aborted"));
         const listener = (line: string) => {
           const value = match(line);
           if (value === undefined) return;
@@ -95,14 +91,18 @@ export function startChild({ name, command, args, env = {}, cwd, onLog }: ChildO
           resolve(value);
         };
         listeners.add(listener);
-        failures.add(fail);
         signal.addEventListener("abort", abort, { once: true });
+        if (signal.aborted) abort();
+        void ended.then((how) => {
+          done();
+          reject(new Error(how));
+        });
       }),
     async stop() {
-      if (child.exitCode !== null || child.signalCode !== null) return;
+      if (!isRunning()) return;
       child.kill("SIGTERM");
-      const timer = setTimeout(() => child.kill("SIGKILL"), 10_000);
-      await exited;
+      const timer = setTimeout(() => child.kill("SIGKILL"), patienceMs);
+      await ended;
       clearTimeout(timer);
     },
   };

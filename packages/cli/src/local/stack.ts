@@ -1,17 +1,17 @@
 // The local stack: nats-server, embedded inference and the services, each in a process of its own, on loopback.
 //
-// I1  Whatever was started is stopped, in reverse order, however the start ends.
-// I2  Nothing listens outside 127.0.0.1, and nothing that runs already is touched: taken ports are avoided.
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { fetchArtifact } from "@pipeline/artifacts";
-import { startChild, type Child } from "./child.ts";
+// I1  Nothing listens outside 127.0.0.1, and nothing that runs already is touched: taken ports are avoided.
+// I2  Every part can be pointed elsewhere by its own variable, and is then not started: NATS_URL, LLM_URL, EMBEDDINGS_URL, RERANKER_URL.
+import { join } from "node:path";
+import { withoutSecrets } from "@pipeline/handler-base/operations";
+import { UsageError } from "../usage.ts";
+import type { Child } from "./child.ts";
+import { inferenceEnvironment, isPointed, modelRoles, serviceEnvironment } from "./environment.ts";
+import { startLocalNats } from "./nats-server.ts";
+import { offerOllama } from "./ollama.ts";
+import { createParts, type Parts, type PartsOptions } from "./parts.ts";
 import { freePort } from "./ports.ts";
-
-/** The repository: this file is packages/cli/src/local/stack.ts in it. */
-export const repository = dirname(dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url))))));
+import { mainOf, repository } from "./services.ts";
 
 export interface StackUrls {
   readonly nats: string;
@@ -24,172 +24,106 @@ export interface StackUrls {
 
 export interface Stack extends AsyncDisposable {
   readonly urls: StackUrls;
-  /** Engines of the embedded inference, by role. */
+  /** What answers in each role. */
   readonly engines: Readonly<Record<string, string>>;
-  /** Resolves with its name if a part ends by itself. */
+  /** Resolves with a sentence when a part ends by itself. */
   readonly broken: Promise<string>;
+  /** Starts one more service, which the caller may stop and start again; it is ready when this resolves. */
+  readonly startService: (name: string, port: number) => Promise<Child>;
 }
 
-export interface StackOptions {
+export interface StackOptions extends PartsOptions {
   /** Services to start. */
   readonly services: readonly string[];
   /** GGUF model for the embedded inference. */
   readonly llm?: string;
-  readonly signal: AbortSignal;
-  /** Says what is being done, one line each. */
-  readonly progress: (line: string) => void;
-  /** Gets the log lines of all parts. */
-  readonly onLog?: (part: string, line: string) => void;
 }
 
 /** Starts everything and resolves when every part is ready. Rejects with the first part's error, everything stopped again. */
 export async function startStack(options: StackOptions): Promise<Stack> {
-  const parts: { stop(): Promise<void> }[] = [];
-  const stopAll = async () => {
-    for (const part of parts.splice(0).toReversed()) await part.stop();
-  };
+  const parts = createParts(options);
   try {
-    return await startParts(options, parts, stopAll);
+    return await startParts(options, parts);
   } catch (error) {
-    await stopAll();
+    await parts.stopAll();
     throw error;
   }
 }
 
-async function startParts(
-  { services, llm, signal, progress, onLog }: StackOptions,
-  parts: { stop(): Promise<void> }[],
-  stopAll: () => Promise<void>,
-): Promise<Stack> {
-  const children: Child[] = [];
-  const run = (name: string, command: string, args: readonly string[], env: Record<string, string> = {}): Child => {
-    const child = startChild({
+async function startParts({ services, llm }: StackOptions, parts: Parts): Promise<Stack> {
+  const pointed = new Map(modelRoles.map((role) => [role.role, isPointed(role)]));
+  if (llm !== undefined && pointed.get("llm") !== undefined) {
+    throw new UsageError(
+      "--llm names a model for the embedded inference, and LLM_URL another server; keep one of them",
+    );
+  }
+  const elsewhere = process.env["NATS_URL"];
+  const nats = elsewhere ? { url: elsewhere, websocket: "", monitor: "" } : await startLocalNats(parts);
+  const embedded = [...pointed.values()].includes(undefined) ? await startInference(parts, llm) : undefined;
+  if (llm === undefined && pointed.get("llm") === undefined) {
+    const offer = await offerOllama();
+    if (offer !== undefined) parts.progress(offer);
+  }
+  const start = async (name: string, port: number, restartable: boolean) => {
+    const child = parts.run({
       name,
-      command,
-      args,
-      env,
-      cwd: repository,
-      ...(onLog && { onLog: (line) => onLog(name, line) }),
+      command: process.execPath,
+      args: [mainOf(name)],
+      env: serviceEnvironment({ nats: nats.url, inference: embedded?.url, healthPort: port, knowledge: repository }),
+      restartable,
     });
-    parts.push(child);
-    children.push(child);
+    try {
+      await parts.ready(child, `http://127.0.0.1:${port}/readyz`);
+    } catch (reason) {
+      await child.stop();
+      throw reason;
+    }
     return child;
   };
-
-  const nats = process.env["NATS_URL"]
-    ? { url: process.env["NATS_URL"], websocket: "", monitor: "" }
-    : await startNats(run, parts, signal, progress);
-  const inference = process.env["LLM_URL"]
-    ? { url: process.env["LLM_URL"], engines: {} }
-    : await startInference(run, llm, signal, progress);
-
   const health: Record<string, string> = {};
   for (const name of services) {
     const port = await freePort(0);
-    progress(`starting ${name}`);
-    const child = run(
-      name,
-      process.execPath,
-      [join(repository, "services", name, "src", "main.ts")],
-      serviceEnvironment(nats.url, inference.url, port),
-    );
+    parts.progress(`starting ${name}`);
+    await start(name, port, false);
     health[name] = `http://127.0.0.1:${port}`;
-    await Promise.race([ready(`${health[name]}/readyz`, signal), ended(child)]);
   }
+  const { url: natsUrl, websocket, monitor } = nats;
   return {
-    urls: { nats: nats.url, websocket: nats.websocket, monitor: nats.monitor, inference: inference.url, health },
-    engines: inference.engines,
-    broken: Promise.race(children.map(({ name, exited }) => exited.then(() => name))),
-    [Symbol.asyncDispose]: stopAll,
+    urls: {
+      nats: natsUrl.split(",").map(withoutSecrets).join(","),
+      websocket,
+      monitor,
+      inference: embedded?.url ?? "",
+      health,
+    },
+    engines: enginesOf(pointed, embedded?.engines ?? {}),
+    broken: parts.broken,
+    startService: (name, port) => start(name, port, true),
+    [Symbol.asyncDispose]: () => parts.stopAll(),
   };
 }
 
-type Run = (name: string, command: string, args: readonly string[], env?: Record<string, string>) => Child;
-
-async function startNats(
-  run: Run,
-  parts: { stop(): Promise<void> }[],
-  signal: AbortSignal,
-  progress: (line: string) => void,
-) {
-  const binary = await fetchArtifact("nats-server", { signal });
-  const [port, websocketPort, monitorPort] = [await freePort(4222), await freePort(9222), await freePort(8222)];
-  const folder = await mkdtemp(join(tmpdir(), "handlers-nats-"));
-  parts.push({ stop: () => rm(folder, { recursive: true, force: true }) });
-  await mkdir(join(folder, "store"));
-  const file = join(folder, "nats.conf");
-  await writeFile(
-    file,
-    `listen: "127.0.0.1:${port}"\nhttp: "127.0.0.1:${monitorPort}"\n` +
-      `jetstream { store_dir: ${JSON.stringify(join(folder, "store"))}, max_memory_store: 256MB, max_file_store: 2GB }\n` +
-      `websocket { listen: "127.0.0.1:${websocketPort}", no_tls: true }\n`,
-  );
-  progress("starting nats-server");
-  const child = run("nats-server", binary, ["-c", file]);
-  await Promise.race([ready(`http://127.0.0.1:${monitorPort}/healthz`, signal), ended(child)]);
-  return {
-    url: `nats://127.0.0.1:${port}`,
-    websocket: `ws://127.0.0.1:${websocketPort}`,
-    monitor: `http://127.0.0.1:${monitorPort}`,
-  };
-}
-
-async function startInference(
-  run: Run,
-  llm: string | undefined,
-  signal: AbortSignal,
-  progress: (line: string) => void,
-) {
-  progress("starting the embedded inference");
-  const child = run("inference-dev", process.execPath, [
-    join(repository, "packages", "inference-dev", "src", "main.ts"),
-    "--port",
-    String(await freePort(8000)),
-    ...(llm === undefined ? [] : ["--llm", llm]),
-  ]);
+async function startInference(parts: Parts, llm: string | undefined) {
+  parts.progress("starting the embedded inference");
+  const child = parts.run({
+    name: "inference-dev",
+    command: process.execPath,
+    args: [
+      join(repository, "packages", "inference-dev", "src", "main.ts"),
+      "--port",
+      String(await freePort(8000)),
+      ...(llm === undefined ? [] : ["--llm", llm]),
+    ],
+    env: inferenceEnvironment(),
+  });
   return child.line((line) => {
     if (!line.startsWith("{")) return undefined;
     return JSON.parse(line) as { url: string; engines: Record<string, string> };
-  }, signal);
+  }, parts.signal);
 }
 
-/** Every endpoint can be pointed elsewhere by its own variable. */
-function serviceEnvironment(nats: string, inference: string, healthPort: number): Record<string, string> {
-  const env: Record<string, string> = {
-    NATS_URL: nats,
-    LLM_URL: inference,
-    EMBEDDINGS_URL: inference,
-    RERANKER_URL: inference,
-    KNOWLEDGE_DIR: repository,
-    HEALTH_PORT: String(healthPort),
-    HEALTH_HOST: "127.0.0.1",
-    LOG_LEVEL: "warn",
-  };
-  for (const key of Object.keys(process.env)) {
-    if (/^(LLM|EMBEDDINGS|RERANKER|TTS|MILVUS|COLLECTION|KNOWLEDGE|ENABLE|OTEL|NATS|LOG)_/.test(key))
-      env[key] = process.env[key] ?? "";
-  }
-  return env;
-}
-
-/** Resolves when the URL answers 200. */
-async function ready(url: string, signal: AbortSignal): Promise<void> {
-  const deadline = Date.now() + 60_000;
-  for (;;) {
-    signal.throwIfAborted();
-    try {
-      const response = await fetch(url, { signal: AbortSignal.timeout(2000) });
-      await response.arrayBuffer();
-      if (response.ok) return;
-    } catch {
-      // not listening yet
-    }
-    if (Date.now() > deadline) throw new Error(`${url} was not ready within 60 s`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
-async function ended(child: Child): Promise<never> {
-  await child.line(() => undefined, new AbortController().signal);
-  throw new Error(`${child.name} ended`);
+function enginesOf(pointed: ReadonlyMap<string, string | undefined>, embedded: Readonly<Record<string, string>>) {
+  const engines: Record<string, string> = { ...embedded };
+  for (const [role, url] of pointed) if (url !== undefined) engines[role] = withoutSecrets(url.split(",")[0] ?? "");
+  return engines;
 }

@@ -1,0 +1,44 @@
+// The nats-server of the local stack: JetStream and WebSocket on loopback, in a temporary folder.
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fetchArtifact } from "@pipeline/artifacts";
+import type { Child } from "./child.ts";
+import { plainEnvironment } from "./environment.ts";
+import { freePort } from "./ports.ts";
+import type { Parts } from "./parts.ts";
+
+export interface LocalNats {
+  readonly url: string;
+  readonly websocket: string;
+  readonly monitor: string;
+}
+
+/** Starts it on the usual ports where they are free. */
+export async function startLocalNats(parts: Parts): Promise<LocalNats> {
+  const binary = await fetchArtifact("nats-server", { signal: parts.signal, progress: parts.progress });
+  const [port, websocketPort, monitorPort] = [await freePort(4222), await freePort(9222), await freePort(8222)];
+  const folder = await mkdtemp(join(tmpdir(), "handlers-nats-"));
+  parts.onStop(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+  const file = join(folder, "nats.conf");
+  await writeFile(
+    file,
+    `listen: "127.0.0.1:${port}"\nhttp: "127.0.0.1:${monitorPort}"\n` +
+      `jetstream { store_dir: ${JSON.stringify(join(folder, "store"))}, max_memory_store: 256MB, max_file_store: 2GB }\n` +
+      `websocket { listen: "127.0.0.1:${websocketPort}", no_tls: true }\n`,
+  );
+  parts.progress("starting nats-server");
+  const child: Child = parts.run({
+    name: "nats-server",
+    command: binary,
+    args: ["-c", file],
+    env: plainEnvironment(),
+    isWorthTelling: (line) => /\[(ERR|FTL)\]/.test(line),
+  });
+  await parts.ready(child, `http://127.0.0.1:${monitorPort}/healthz`);
+  return {
+    url: `nats://127.0.0.1:${port}`,
+    websocket: `ws://127.0.0.1:${websocketPort}`,
+    monitor: `http://127.0.0.1:${monitorPort}`,
+  };
+}
