@@ -17,6 +17,7 @@ import type { Logger } from "./log.ts";
 import { compose } from "./middleware.ts";
 import { installation, names } from "./names.ts";
 import { environmentOf } from "./provision/configured.ts";
+import { patiently } from "./patience.ts";
 import { provision, requireProvisioned } from "./provision/index.ts";
 import { createPublisher } from "./publisher.ts";
 import { openRequestWays } from "./request-ways.ts";
@@ -144,6 +145,6 @@ export async function assemble<T extends BaseConfig>(
 }
 
 async function closeConnection(nc: NatsConnection): Promise<void> {
-  await Promise.allSettled([nc.flush()]); // a server that is away cannot be told any more
+  await patiently(nc.flush()); // a server that is away cannot be told any more
   await nc.close();
 }

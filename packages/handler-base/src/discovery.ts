@@ -13,6 +13,7 @@ import type { BoundService } from "./bind.ts";
 import type { Call, Incoming, Method, Outcome } from "./call.ts";
 import type { Logger } from "./log.ts";
 import type { Installation } from "./names.ts";
+import { patiently } from "./patience.ts";
 
 export interface DiscoveryOptions {
   readonly nc: NatsConnection;
@@ -132,7 +133,7 @@ export async function openDiscovery(options: DiscoveryOptions): Promise<Discover
       closed ??= (async () => {
         if (nc.isClosed()) return;
         for (const subscription of subscriptions) subscription.unsubscribe();
-        await nc.flush();
+        await patiently(nc.flush());
       })();
       return closed;
     },

@@ -11,6 +11,7 @@ import type { Dispatcher, Known, Way } from "./dispatch.ts";
 import { HandlerError } from "./error.ts";
 import { createInboxSink, type InboxSinkOptions } from "./inbox-sink.ts";
 import type { Logger } from "./log.ts";
+import { patiently } from "./patience.ts";
 
 export interface RequestWayOptions extends InboxSinkOptions {
   readonly dispatcher: Dispatcher;
@@ -22,7 +23,7 @@ export interface RequestWay {
   readonly running: number;
   readonly queued: number;
   readonly capacity: number;
-  /** Takes no more requests. Resolves when the server knows. */
+  /** Takes no more requests. Resolves when the server knows, or does not answer. */
   stopAccepting(): Promise<void>;
   /** Answers what waits with this error. What runs is the dispatcher's to end. */
   refuseQueued(error: HandlerError): void;
@@ -98,8 +99,8 @@ export function openRequestWay(method: Method, options: RequestWayOptions): Requ
     },
     capacity,
     async stopAccepting() {
-      for (const subscription of subscriptions) subscription.unsubscribe();
-      await nc.flush();
+      // Drained, not ended: what the server has sent until it knows is still taken, since nobody else will get it.
+      await patiently(Promise.all(subscriptions.map((subscription) => subscription.drain())));
     },
     refuseQueued(error) {
       for (const incoming of waiting.splice(0)) void way.reject(incoming, error, {});

@@ -50,6 +50,9 @@ export interface RunningService extends AsyncDisposable {
   readonly stopped: Promise<void>;
 }
 
+/** Time that is left after the stop for what heeds no signal, ms. */
+const lingerMs = 1000;
+
 /**
  * Runs a service until SIGTERM or SIGINT. Resolves when it has stopped; never rejects. What goes wrong is told in one line on stderr
  * (a ConfigError: one a problem), and the exit code is 1.
@@ -62,6 +65,8 @@ export async function serve<T extends BaseConfig>(options: ServeOptions<T>): Pro
     process.stderr.write(`${options.name}: ${error instanceof Error ? error.message : String(error)}\n`);
     process.exitCode = 1;
   }
+  // Whatever still runs has been told to end. A handler that does not heed its signal must not have the pod killed instead.
+  setTimeout(() => process.exit(), lingerMs).unref();
 }
 
 /**
@@ -100,7 +105,10 @@ async function start<T extends BaseConfig>(
     log.info({ version, health: healthUrl }, "ready");
     void telemetry.start();
     const listening = signals.move();
-    const stopped = nc.closed().then(async (error) => {
+    const stopBegan = new Promise<void>((resolve) => {
+      shutdown.signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    const stopped = Promise.race([nc.closed(), stopBegan]).then(async (error) => {
       // Closed though nobody stops: the client has given up (credentials revoked, for example). The pod must start anew.
       const unexpected = shutdown.phase === "running";
       await shutdown.stop();

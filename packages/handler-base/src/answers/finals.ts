@@ -56,7 +56,7 @@ export interface StoreOptions {
 }
 
 export interface Finals {
-  /** Stores the final answer; the server then publishes it. Tries until the signal ends it. `alreadyStored`: another holder's answer stands. */
+  /** Stores the final answer; the server then publishes it. Tries until the signal or the end of the connection ends it. `alreadyStored`: another holder's answer stands. */
   store(question: Question, final: Final, options: StoreOptions): Promise<"stored" | "alreadyStored">;
   /** The stored answer to a request; undefined if there is none. Throws `unavailable`. */
   get(question: Question): Promise<StoredFinal | undefined>;
@@ -113,6 +113,7 @@ export function createFinals({ nc, jsm, publisher, installation, claimCheck }: F
       out.set(headers.attempt, String(attempt));
       for (;;) {
         signal.throwIfAborted();
+        if (nc.isClosed()) throw unavailable("the connection was closed");
         try {
           await publisher.publish(names.final(key, publicSubject), body, {
             headers: out,

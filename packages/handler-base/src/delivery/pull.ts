@@ -11,6 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Msg, NatsConnection } from "@nats-io/nats-core";
 import { HandlerError } from "../error.ts";
 import type { Logger } from "../log.ts";
+import { patiently } from "../patience.ts";
 import type { ConnectionWatch } from "./connection.ts";
 import { createDelivery, giveBack, tell, type Delivery } from "./delivery.ts";
 import { openPullInbox, type Loss, type PullInbox } from "./pull-inbox.ts";
@@ -43,7 +44,6 @@ export interface Pull {
 
 const firstWaitMs = 200;
 const longestWaitMs = 30_000;
-const longestCloseMs = 2000;
 const ackPayload = new TextEncoder().encode("+ACK");
 
 export function startPull(options: PullOptions): Pull {
@@ -109,7 +109,7 @@ export function startPull(options: PullOptions): Pull {
     const loss = await promise;
     connection.listeners.delete(onChange);
     inbox = undefined;
-    closing = close(opened);
+    closing = patiently(opened.close()); // what the server delivers unheard comes again after the ack wait
     return loss;
   };
 
@@ -154,16 +154,4 @@ export function startPull(options: PullOptions): Pull {
       await closing;
     },
   };
-}
-
-/** A paused or vanished server never confirms; what it delivered then comes again after the ack wait. */
-async function close(inbox: PullInbox): Promise<void> {
-  const timeout = new AbortController();
-  try {
-    await Promise.race([inbox.close(), sleep(longestCloseMs, undefined, { signal: timeout.signal })]);
-  } catch (reason) {
-    HandlerError.from(reason); // the connection was closed meanwhile: nothing arrives any more
-  } finally {
-    timeout.abort();
-  }
 }
