@@ -24,7 +24,19 @@ const mostTries = 8;
 /** The server's code for a revision that is not the last one any more. */
 const wrongRevision = 10_071;
 
-export function createHistory(bucket: () => Promise<Bucket>, limits: HistoryLimits, log: Logger): History {
+/** `open` is asked once, and again after it has failed. */
+export function createHistory(open: () => Promise<Bucket>, limits: HistoryLimits, log: Logger): History {
+  let opened: Promise<Bucket> | undefined;
+  const bucket = async (): Promise<Bucket> => {
+    opened ??= open();
+    try {
+      return await opened;
+    } catch (reason) {
+      opened = undefined;
+      throw reason;
+    }
+  };
+
   const read = async (key: string): Promise<{ turns: Turn[]; revision: number | undefined }> => {
     const entry = await (await bucket()).get(key);
     if (entry === null) return { turns: [], revision: undefined };

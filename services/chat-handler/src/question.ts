@@ -20,21 +20,31 @@ export function languageOf({ language }: Pick<ChatRequest, "language">): string 
   });
 }
 
-/** Words that point at something said before. */
-const pointing =
-  /\b(?:it|its|that|this|those|these|they|them|their|he|him|his|she|her|there|one|ones|same|former|latter|else)\b/i;
-const fewWords = 4;
+/** Words that point at something said before, where they stand early ("how is it …") or at the end ("who made that?"). */
+const pointing = new Set("it its this that these those they them their he him his she her one ones".split(" "));
+const pointingAtTheEnd = new Set([...pointing, "there", "so", "instead", "otherwise"]);
+const early = 4;
 const mostWordsThatPoint = 12;
+const goesOn = /^(?:and|but|so|or|also|then|what about|how about|what else|anything else)\b/i;
+const asks =
+  /^(?:what|which|who|whom|whose|when|where|why|how|is|are|was|were|do|does|did|can|could|may|must|should|will|would|has|have)\b/i;
 /** What an embeddings model takes of a text, and what a search needs. */
 const longestLookup = 2000;
 
 /**
- * What is looked up for a question. One that is short or points at something said before ("and how is it turned off?") is looked up
- * together with the question before it.
+ * What is looked up for a question. One that goes on from the question before it ("and how is it turned off?", "the default?") is looked
+ * up together with that one.
  */
 export function lookup(question: string, previous: string | undefined): string {
-  const words = question.split(/\s+/).length;
-  const follows = words <= fewWords || (words <= mostWordsThatPoint && pointing.test(question));
-  const text = follows && previous !== undefined ? `${previous.slice(0, longestLookup / 2)}\n${question}` : question;
+  const text =
+    previous !== undefined && followsOn(question) ? `${previous.slice(0, longestLookup / 2)}\n${question}` : question;
   return text.slice(0, longestLookup);
+}
+
+function followsOn(question: string): boolean {
+  const words = question.toLowerCase().match(/[\p{L}\p{N}'’-]+/gu) ?? [];
+  if (words.length <= 2 || goesOn.test(question)) return true;
+  if (words.length <= 3 && !asks.test(question)) return true;
+  const points = words.slice(0, early).some((word) => pointing.has(word)) || pointingAtTheEnd.has(words.at(-1) ?? "");
+  return points && words.length <= mostWordsThatPoint;
 }

@@ -1,5 +1,7 @@
 // Which turns of a conversation are kept, and whose they are.
-import { describe, expect, test } from "vitest";
+import { Kvm, type KV } from "@nats-io/kv";
+import { startNats, type NatsFixture } from "@pipeline/testkit";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   conversationKey,
   decodeTurns,
@@ -9,7 +11,7 @@ import {
   type HistoryLimits,
   type Turn,
 } from "../src/history.ts";
-import { createHistory, type Bucket } from "../src/history-store.ts";
+import { createHistory } from "../src/history-store.ts";
 
 const limits: HistoryLimits = { turns: 3, maxBytes: 2000, ttlMs: 60_000 };
 const turn = (id: number, text = "text"): Turn => ({ requestId: `r${id}`, at: id, question: text, answer: text });
@@ -76,17 +78,58 @@ describe("keys", () => {
 describe("store", () => {
   const log = { debug() {}, info() {}, warn() {}, error() {}, child: () => log };
   const { signal } = new AbortController();
+  let nats: NatsFixture;
+  let bucket: KV;
 
-  test("a store that never answers is given up", async () => {
-    const history = createHistory(() => new Promise<Bucket>(() => {}), limits, log);
-    await expect(history.read("key", "r1", signal)).rejects.toMatchObject({ code: "unavailable" });
+  beforeAll(async () => {
+    nats = await startNats();
+    bucket = await new Kvm(await nats.connect()).create("turns");
+  });
+  afterAll(async () => {
+    await nats[Symbol.asyncDispose]();
   });
 
-  test("a call that is canceled ends at once with its reason", async () => {
-    const history = createHistory(() => new Promise<Bucket>(() => {}), limits, log);
-    const stop = new AbortController();
-    const reading = history.read("key", "r1", stop.signal);
-    stop.abort(Object.assign(new Error("left"), { name: "AbortError" }));
-    await expect(reading).rejects.toMatchObject({ code: "canceled" });
+  test("replicas that write one conversation at once lose no turn", async () => {
+    const wide = { turns: 10, maxBytes: 10_000, ttlMs: Infinity };
+    const replicas = [1, 2, 3, 4].map(() => createHistory(async () => bucket, wide, log));
+    await Promise.all(replicas.map((history, index) => history.add("shared", turn(index), signal)));
+    const turns = await createHistory(async () => bucket, wide, log).read("shared", "r9", signal);
+    expect(ids(turns).toSorted()).toEqual(["r0", "r1", "r2", "r3"]);
+  });
+
+  test("a conversation that is damaged begins anew", async () => {
+    await bucket.put("damaged", "no turns");
+    const history = createHistory(async () => bucket, { ...limits, ttlMs: Infinity }, log);
+    expect(await history.read("damaged", "r1", signal)).toEqual([]);
+    await history.add("damaged", turn(1), signal);
+    expect(ids(await history.read("damaged", "r2", signal))).toEqual(["r1"]);
+  });
+
+  test("a store that could not be opened is asked again", async () => {
+    let opens = 0;
+    const open = async (): Promise<KV> => {
+      opens += 1;
+      if (opens === 1) throw new Error("not provisioned yet");
+      return bucket;
+    };
+    const history = createHistory(open, limits, log);
+    await expect(history.read("later", "r1", signal)).rejects.toMatchObject({ code: "unavailable" });
+    expect(await history.read("later", "r1", signal)).toEqual([]);
+    await history.read("later", "r1", signal);
+    expect(opens).toBe(2);
+  });
+
+  test("a store that never answers is given up, and a canceled call ends with its own reason", async () => {
+    const history = createHistory(async () => bucket, limits, log);
+    nats.pause();
+    try {
+      await expect(history.read("silent", "r1", signal)).rejects.toMatchObject({ code: "unavailable" });
+      const stop = new AbortController();
+      const reading = history.read("silent", "r1", stop.signal);
+      stop.abort(Object.assign(new Error("left"), { name: "AbortError" }));
+      await expect(reading).rejects.toMatchObject({ code: "canceled" });
+    } finally {
+      nats.resume();
+    }
   });
 });

@@ -67,14 +67,32 @@ describe("question", () => {
     expect(() => effectiveQuery({ query: "", message: "" })).toThrow(/query.*message/);
   });
 
-  test("a follow-up is looked up with the question before it, a whole question alone", () => {
-    const before = "How are failed messages retried by the service?";
-    expect(lookup("And how is it turned off?", before)).toBe(`${before}\nAnd how is it turned off?`);
-    expect(lookup("Why?", before)).toContain(before);
-    const whole = "Which port does the health server of a service listen on by default?";
-    expect(lookup(whole, before)).toBe(whole);
-    expect(lookup("Why?", undefined)).toBe("Why?");
-    expect(lookup("x".repeat(30_000), undefined)).toHaveLength(2000);
+  const before = "How are failed messages retried by the service?";
+
+  test.each([
+    "And how is it turned off?",
+    "Why?",
+    "What about the delay?",
+    "The default?",
+    "Is it bounded?",
+    "Who may change that?",
+  ])("%s is looked up with the question before it", (question) => {
+    expect(lookup(question, before)).toBe(`${before}\n${question}`);
+    expect(lookup(question, undefined)).toBe(question);
+  });
+
+  test.each([
+    "What is JetStream?",
+    "What happens to a message that fails on its last attempt?",
+    "Which port does the health server of a service listen on?",
+    "Is there a dead-letter stream?",
+  ])("%s is looked up alone", (question) => {
+    expect(lookup(question, before)).toBe(question);
+  });
+
+  test("what is looked up is bounded", () => {
+    expect(lookup("x".repeat(30_000), "y".repeat(30_000))).toHaveLength(2000);
+    expect(lookup("why?", "y".repeat(30_000))).toHaveLength(1005);
   });
 
   test("a language is a BCP 47 tag", () => {
