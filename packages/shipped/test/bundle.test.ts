@@ -5,11 +5,13 @@ import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { createClient } from "@pipeline/handler-base";
 import { startNats, type NatsFixture } from "@pipeline/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { EchoService } from "../../handler-base/test/gen/echo/v1/echo_pb.ts";
+import { startCollector } from "../../handler-base/test/telemetry/collector.ts";
 
 const root = join(import.meta.dirname, "../../..");
 const folder = join(root, "bench", "echo");
@@ -40,9 +42,12 @@ interface Started extends AsyncDisposable {
 }
 
 /** Starts `dist/FILE` and resolves when it says that it is ready. */
-async function start(file: string, ...flags: string[]): Promise<Started> {
+async function start(
+  file: string,
+  { flags = [], env = {} }: { flags?: readonly string[]; env?: Readonly<Record<string, string>> } = {},
+): Promise<Started> {
   const child = spawn(process.execPath, [...flags, join(folder, "dist", file)], {
-    env: { NATS_URL: nats.url, HEALTH_HOST: "127.0.0.1", HEALTH_PORT: "0" },
+    env: { NATS_URL: nats.url, HEALTH_HOST: "127.0.0.1", HEALTH_PORT: "0", ...env },
     stdio: ["ignore", "ignore", "pipe"],
   });
   const ended = once(child, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
@@ -95,7 +100,31 @@ test("what is imported lazily stands in files of its own", async () => {
 });
 
 test("code caches that belong to another Node are passed over with a warning", async () => {
-  await using service = await start("main.cjs", "--stack-size=900");
+  await using service = await start("main.cjs", { flags: ["--stack-size=900"] });
   expect(service.lines.join("\n")).toMatch(/cache is of another Node/);
   expect((await (await client()).say({ text: "slower" })).text).toBe("slower");
 });
+
+test("sends traces, metrics and logs, as from source", async () => {
+  await using collector = await startCollector();
+  await using service = await start("main.cjs", { env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url } });
+  const call = await client();
+  const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const end = performance.now() + 60_000;
+  while (collector.spans.length === 0 && performance.now() < end) {
+    await call.say({ text: "secret" }, { headers: { traceparent } });
+    await sleep(50);
+  }
+  service.child.kill("SIGTERM");
+  expect(await service.ended).toEqual([0, null]);
+  expect(collector.spans[0]).toMatchObject({
+    name: "echo.v1.EchoService/Say",
+    kind: "SERVER",
+    traceId: "0af7651916cd43dd8448eb211c80319c",
+    parentId: "b7ad6b7169203331",
+  });
+  expect(collector.metrics.map(({ name }) => name)).toContain("rpc.server.call.duration");
+  expect(collector.logs.map(({ body }) => body)).toContain("stopping");
+  for (const { bytes } of collector.requests) expect(bytes.includes("secret")).toBe(false);
+  expect(service.lines.filter((line) => /Warning|"level":"(warn|error)"/.test(line))).toEqual([]);
+}, 90_000);
