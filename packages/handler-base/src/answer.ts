@@ -6,7 +6,7 @@ import { ErrorResponseSchema } from "@pipeline/messages";
 import type { ContentType } from "./codec.ts";
 import type { HandlerError } from "./error.ts";
 import { codeOf, HandlerError as CallError } from "./error.ts";
-import { fieldNamed, readField, readText, writeField } from "./fields.ts";
+import { fieldNamed, readField, readText, writeField, writeNumber } from "./fields.ts";
 import { headers } from "./names.ts";
 
 /** An answer that says that the request failed: the embedded ErrorResponse, and the request's id where it is known. */
@@ -37,7 +37,7 @@ export interface FramePosition {
 
 /** Fills what every frame says of itself, where its type has the fields: id, sequence, attempt, type, end mark, time. */
 export function stampFrame(desc: DescMessage, frame: Message, type: string, at: FramePosition): Message {
-  writeField(desc, frame, "sequence", BigInt(at.sequence));
+  writeNumber(desc, frame, "sequence", at.sequence);
   writeField(desc, frame, "attempt", at.attempt);
   if (readText(desc, frame, "type") === "") writeField(desc, frame, "type", type);
   if (readText(desc, frame, "request_id") === "") writeField(desc, frame, "request_id", at.requestId);

@@ -1,5 +1,5 @@
 // Fields of a message by their names in the proto, for what the contract names by field: ids, ordering, sequence and attempt.
-import type { DescField, DescMessage, Message } from "@bufbuild/protobuf";
+import { ScalarType, type DescField, type DescMessage, type Message } from "@bufbuild/protobuf";
 
 const known = new WeakMap<DescMessage, Map<string, DescField>>();
 
@@ -29,4 +29,19 @@ export function readText(desc: DescMessage, message: Message, name: string): str
 export function writeField(desc: DescMessage, message: Message, name: string, value: unknown): void {
   const field = fieldNamed(desc, name);
   if (field) (message as unknown as Record<string, unknown>)[field.localName] = value;
+}
+
+const longScalars: ReadonlySet<ScalarType> = new Set([
+  ScalarType.INT64,
+  ScalarType.UINT64,
+  ScalarType.SINT64,
+  ScalarType.FIXED64,
+  ScalarType.SFIXED64,
+]);
+
+/** Sets a whole-number field of either size, where the type has it. */
+export function writeNumber(desc: DescMessage, message: Message, name: string, value: number): void {
+  const field = fieldNamed(desc, name);
+  if (field?.fieldKind !== "scalar") return;
+  writeField(desc, message, name, longScalars.has(field.scalar) ? BigInt(value) : value);
 }
