@@ -45,7 +45,7 @@ const execute = promisify(execFile);
 const runs = new Map<Variant, number[]>(variants.map((variant) => [variant, []]));
 for (let round = 0; round < Number(values.rounds); round += 1) {
   for (const variant of variants) {
-    const args = [join(import.meta.dirname, "variant.ts"), variant, values.calls, ...collectors[variant]];
+    const args = [join(import.meta.dirname, "variant/main.ts"), variant, values.calls, ...collectors[variant]];
     const { stdout } = await execute(process.execPath, ["--max-semi-space-size=1", ...args], { env: {} });
     runs.get(variant)?.push(Number(stdout));
   }

@@ -1,20 +1,20 @@
 // One run of the telemetry bench, in a process of its own: calls go through the dispatcher in memory, so that what differs between the
 // variants is telemetry alone. Prints the CPU time of a call, µs.
-//   node bench/telemetry/variant.ts VARIANT CALLS [COLLECTOR-URL]
+//   node bench/telemetry/variant/main.ts VARIANT CALLS [COLLECTOR-URL]
 import { argv, cpuUsage, stdout } from "node:process";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { headers } from "@nats-io/nats-core";
-import { bind } from "../../packages/handler-base/src/bind.ts";
-import type { Incoming } from "../../packages/handler-base/src/call.ts";
-import { defineConfig } from "../../packages/handler-base/src/config.ts";
-import { createDispatcher } from "../../packages/handler-base/src/dispatch.ts";
-import { createClock } from "../../packages/handler-base/src/live-call.ts";
-import { createLogger } from "../../packages/handler-base/src/log.ts";
-import { installation } from "../../packages/handler-base/src/names.ts";
-import { createTelemetry } from "../../packages/handler-base/src/telemetry/index.ts";
-import { loadValidator } from "../../packages/handler-base/src/validation.ts";
-import { EchoRequestSchema } from "../../packages/handler-base/test/gen/echo/v1/echo_pb.ts";
-import { echo } from "../../packages/handler-base/test/support/echo.ts";
+import { bind } from "../../../packages/handler-base/src/bind.ts";
+import type { Incoming } from "../../../packages/handler-base/src/call.ts";
+import { defineConfig } from "../../../packages/handler-base/src/config.ts";
+import { createDispatcher } from "../../../packages/handler-base/src/dispatch.ts";
+import { createClock } from "../../../packages/handler-base/src/live-call.ts";
+import { createLogger } from "../../../packages/handler-base/src/log.ts";
+import { installation } from "../../../packages/handler-base/src/names.ts";
+import { createTelemetry } from "../../../packages/handler-base/src/telemetry/index.ts";
+import { loadValidator } from "../../../packages/handler-base/src/validation.ts";
+import { EchoRequestSchema } from "../../../packages/handler-base/test/gen/echo/v1/echo_pb.ts";
+import { echo } from "../../../packages/handler-base/test/support/echo.ts";
 
 const [, , variant = "none", calls = "200000", collector] = argv;
 const atOnce = 64;
