@@ -1,5 +1,6 @@
 // Writes V8's code caches beside the files of a bundle: starts it against a real nats-server, waits until it is ready, stops it.
-// Usage: node tools/bundle/bake.ts FOLDER [NAME=VALUE…] (with dist/ in it; variables that the service cannot start without). Where no nats-server can be had the bundle stays as it is: it only starts slower.
+// Usage: node tools/bundle/bake.ts FOLDER [NAME=VALUE …]; dist/ is in FOLDER, the variables are those that the service cannot start without.
+// Where no nats-server can be had the bundle stays as it is: it only starts slower.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
@@ -19,7 +20,14 @@ async function bake(folder: string, given: Readonly<Record<string, string>>): Pr
     // The seed makes two bakes of one bundle equal; readers of the cache need not have it.
     ["--random-seed=1", "--require", join(import.meta.dirname, "bake-hook.cjs"), join(folder, "dist", "service.cjs")],
     {
-      env: { ...given, NATS_URL: nats.url, HEALTH_HOST: "127.0.0.1", HEALTH_PORT: String(port), LOG_LEVEL: "error" },
+      env: {
+        OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:9", // nobody listens: telemetry is to be loaded, not sent
+        ...given,
+        NATS_URL: nats.url,
+        HEALTH_HOST: "127.0.0.1",
+        HEALTH_PORT: String(port),
+        LOG_LEVEL: "error",
+      },
       stdio: ["ignore", "ignore", "inherit"],
       timeout: limitMs,
     },

@@ -1,6 +1,19 @@
-// The echo service as a process: what the bench measures and the bundle test starts.
+// The service that the bench measures and the bundle test starts.
 import { serve } from "@pipeline/handler-base";
-import { defineConfig } from "@pipeline/handler-base/config";
-import { echo } from "../../../packages/handler-base/test/support/echo.ts";
+import { defineConfig, env } from "@pipeline/handler-base/config";
+import { openLlm } from "@pipeline/handler-base/inference";
+import { echo } from "./echo.ts";
 
-void serve({ name: "echo", config: defineConfig({}), services: () => [echo()] });
+const config = defineConfig({
+  llmUrl: env.url("LLM_URL", { default: "http://127.0.0.1:8000", doc: "Language model that Count passes on" }),
+});
+
+void serve({
+  name: "echo",
+  config,
+  services: ({ config: { llmUrl }, onRequest, onClose }) => {
+    const llm = openLlm({ urls: [llmUrl], concurrency: 512, onRequest });
+    onClose("llm", async () => llm[Symbol.asyncDispose]());
+    return [echo(llm)];
+  },
+});
