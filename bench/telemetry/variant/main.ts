@@ -3,10 +3,10 @@
 //   node bench/telemetry/variant/main.ts VARIANT CALLS [COLLECTOR-URL]
 import { argv, cpuUsage, stdout } from "node:process";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { headers } from "@nats-io/nats-core";
 import { bind } from "../../../packages/handler-base/src/bind.ts";
 import type { Incoming } from "../../../packages/handler-base/src/call.ts";
 import { defineConfig } from "../../../packages/handler-base/src/config.ts";
+import { headersFrom } from "../../../packages/handler-base/src/delivery/incoming.ts";
 import { createDispatcher } from "../../../packages/handler-base/src/dispatch.ts";
 import { createClock } from "../../../packages/handler-base/src/live-call.ts";
 import { createLogger } from "../../../packages/handler-base/src/log.ts";
@@ -39,7 +39,7 @@ const dispatcher = createDispatcher({
 const [method] = bind(echo(), installation("")).methods;
 if (method === undefined) throw new Error("the echo service has no method");
 
-const given = headers();
+const given = headersFrom(undefined);
 given.set("traceparent", `00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0${variant === "unsampled" ? 0 : 1}`);
 const incoming: Incoming = {
   method,
