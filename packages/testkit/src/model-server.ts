@@ -49,6 +49,8 @@ export interface ModelServerOptions {
   readonly delayMs?: number;
   /** Why answers end. Default `stop`. */
   readonly finish?: string;
+  /** WAV file that speech is answered with. Default: 100 ms of silence. */
+  readonly speech?: Uint8Array;
   /** Name of the chat model. Default `scripted`. */
   readonly model?: string;
 }
@@ -73,7 +75,7 @@ const roles: readonly (readonly [suffix: string, role: ModelRole])[] = [
 const maxBodyBytes = 64 * 1024 * 1024;
 
 export async function startModelServer(options: ModelServerOptions = {}): Promise<ModelServer> {
-  const { delayMs = 0, finish = "stop", model = "scripted" } = options;
+  const { delayMs = 0, finish = "stop", model = "scripted", speech = silence } = options;
   let script: Script = options.script ?? (() => ["an ", "answer ", "[1]"]);
   const faults = new Map<ModelRole, { fault: ModelFault; left: number }>();
   const requests: ModelRequest[] = [];
@@ -101,8 +103,8 @@ export async function startModelServer(options: ModelServerOptions = {}): Promis
         return;
       case "speech":
         response.writeHead(200, { "content-type": "audio/wav" });
-        if (fault?.kind === "cut") cut(response, silence.subarray(0, 20));
-        else response.end(silence);
+        if (fault?.kind === "cut") cut(response, speech.subarray(0, 20));
+        else response.end(speech);
         return;
       default:
         request.role satisfies never;

@@ -133,15 +133,14 @@ describe("history", () => {
 
 describe("speech", () => {
   const speaking = (url: string) => ({ ENABLE_TTS: "true", TTS_URL: url });
+  const timeout = { TTS_TIMEOUT: "500ms" };
 
   test("is in the last chunk and in the whole answer of a request that asks for it", async () => {
-    await using voice = await startChat(nats);
-    await using chat = await startChat(nats, { env: { ...speaking(voice.model.url), TTS_VOICE: "ann" } });
-    await voice.service.stop(); // only its model server is needed
+    await using chat = await startChat(nats, { env: (url) => ({ ...speaking(url), TTS_VOICE: "ann" }) });
     const { end, chunks } = await chat.ask({ query, enableTts: true });
     expect(Buffer.from(end.audio).toString("latin1", 0, 4)).toBe("RIFF");
     expect(chunks.slice(0, -1).every(({ audio }) => audio.length === 0)).toBe(true);
-    expect(voice.model.of("speech")[0]?.body).toMatchObject({
+    expect(chat.model.of("speech")[0]?.body).toMatchObject({
       input: "an answer",
       voice: "ann",
       response_format: "wav",
@@ -158,14 +157,29 @@ describe("speech", () => {
     ["never answers", { kind: "silent" }],
     ["is cut", { kind: "cut" }],
   ])("that %s: text only", async (_what, fault) => {
-    await using voice = await startChat(nats);
-    await voice.service.stop();
-    voice.model.fail("speech", fault);
-    await using chat = await startChat(nats, { env: { ...speaking(voice.model.url), TTS_TIMEOUT: "500ms" } });
+    await using chat = await startChat(nats, { env: (url) => ({ ...speaking(url), ...timeout }) });
+    chat.model.fail("speech", fault);
     const { end, text } = await chat.ask({ query, enableTts: true });
     expect(text).toBe("an answer [1]");
     expect(end.degraded).toEqual([degraded.speech]);
     expect(end.audio.length).toBe(0);
+  });
+
+  test("that no message can hold: the event's last piece and final name the object that does", async () => {
+    const speech = Buffer.alloc(2_000_000);
+    speech.write("RIFF", 0, "latin1");
+    speech.write("WAVE", 8, "latin1");
+    await using chat = await startChat(nats, {
+      model: { speech },
+      env: speaking,
+    });
+    expect((await chat.ask({ query, enableTts: true })).end.audio.length).toBe(speech.length);
+    const question = { requestId: "loud", query, enableTts: true, enableStreaming: true };
+    const { final, frames, claims } = await publish(nats, "ai.chat.request", question, "ai.chat.response.loud");
+    expect(final.audio.length).toBe(0);
+    expect(frames.some(({ attempt }) => attempt > 1)).toBe(false);
+    expect(claims).toHaveLength(2);
+    expect(claims.every((name) => name !== "")).toBe(true);
   });
 
   test("not enabled: text only", async () => {

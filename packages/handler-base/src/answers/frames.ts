@@ -1,8 +1,9 @@
 // Frames of running answers on their public subject.
 import type { Message } from "@bufbuild/protobuf";
-import type { NatsConnection } from "@nats-io/nats-core";
+import { Empty, type NatsConnection } from "@nats-io/nats-core";
 import { answerHeaders } from "../answer.ts";
 import type { Call } from "../call.ts";
+import type { ClaimCheck } from "../claim-check.ts";
 import { encode } from "../codec.ts";
 import { headers } from "../names.ts";
 import { keyOf } from "./question.ts";
@@ -15,7 +16,7 @@ export interface FramePublisher {
   publish(call: Call, frame: Message, sequence: number): Promise<void> | void;
 }
 
-export function createFramePublisher(nc: NatsConnection): FramePublisher {
+export function createFramePublisher(nc: NatsConnection, claimCheck: ClaimCheck | undefined): FramePublisher {
   return {
     publish(call, frame, sequence) {
       const { framesSubject, method, contentType, incoming } = call;
@@ -25,7 +26,11 @@ export function createFramePublisher(nc: NatsConnection): FramePublisher {
       out.set(headers.attempt, String(incoming.attempt));
       // The stream keeps a frame once, however often it is sent again to later readers.
       out.set("Nats-Msg-Id", `${keyOf(call)}-${incoming.attempt}-${sequence}`);
-      nc.publish(framesSubject, encode(method.output, frame, contentType), { headers: out });
+      const body = encode(method.output, frame, contentType);
+      if (claimCheck?.isTooLarge(body)) {
+        return claimCheck.store(body, out).then(() => nc.publish(framesSubject, Empty, { headers: out }));
+      }
+      nc.publish(framesSubject, body, { headers: out });
       return sequence % flushEvery === 0 ? nc.flush() : undefined;
     },
   };

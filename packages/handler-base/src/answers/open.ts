@@ -59,7 +59,7 @@ export async function openAnswers(options: AnswersOptions): Promise<Answers> {
   const cells = createCells({ nc, jsm, publisher, bucket: own.bucket.leases });
   const leases = createLeases({ cells, clock, ttlMs: claimTtlMs });
   const finals = createFinals({ nc, jsm, publisher, installation, claimCheck });
-  const frames = createFramePublisher(nc);
+  const frames = createFramePublisher(nc, claimCheck);
   const attach = createAttach({ nc, jsm, contracts, adopted, log });
   return {
     once: createOnce({ finals, leases, frames, attach }),

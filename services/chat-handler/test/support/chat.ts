@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { create, fromBinary, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
+import type { Msg } from "@nats-io/nats-core";
 import { createClient, HandlerError, startService, type Client, type RunningService } from "@pipeline/handler-base";
 import {
   ChatRequestSchema,
@@ -26,8 +27,11 @@ const documents: Readonly<Record<string, string>> = {
   "weather.md": "# Weather\n\nRain falls mostly in the mountains.\n",
 };
 
+type Environment = Readonly<Record<string, string>>;
+
 export interface ChatOptions {
-  readonly env?: Readonly<Record<string, string>>;
+  /** In place of the usual environment; a function gets the model server's URL. */
+  readonly env?: Environment | ((modelUrl: string) => Environment);
   readonly model?: ModelServerOptions;
   /** Called before the service starts. */
   readonly prepare?: (model: ModelServer) => void;
@@ -59,7 +63,7 @@ export async function startChat(nats: NatsFixture, options: ChatOptions = {}): P
       HEALTH_HOST: "127.0.0.1",
       LOG_LEVEL: "error",
       SHUTDOWN_GRACE: "2s",
-      ...options.env,
+      ...(typeof options.env === "function" ? options.env(model.url) : options.env),
     },
   );
   await ready(service);
@@ -97,6 +101,8 @@ async function ready({ healthUrl }: RunningService): Promise<void> {
 export interface Heard {
   readonly frames: ChatStreamChunk[];
   readonly final: ChatResponse;
+  /** Objects that hold what did not fit into a message. */
+  readonly claims: string[];
 }
 
 /** Publishes a bare question on an event subject, as an outside program would, and waits for its final on `answerOn`. */
@@ -108,18 +114,29 @@ export async function publish(
 ): Promise<Heard> {
   const nc = await nats.connect();
   const frames: ChatStreamChunk[] = [];
+  const claims: string[] = [];
+  const claim = (message: Msg): void => {
+    const name = message.headers?.get("Handler-Claim-Check");
+    if (name) claims.push(name);
+  };
   const { promise, resolve, reject } = Promise.withResolvers<ChatResponse>();
   const timer = setTimeout(() => reject(new Error(`no answer on ${answerOn} within 30 s`)), 30_000);
   nc.subscribe(`ai.chat.response.stream.${question.requestId ?? ""}`, {
-    callback: (_error, message) => void frames.push(fromBinary(ChatStreamChunkSchema, message.data)),
+    callback: (_error, message) => {
+      claim(message);
+      frames.push(fromBinary(ChatStreamChunkSchema, message.data));
+    },
   });
   nc.subscribe(answerOn, {
-    callback: (_error, message) => resolve(fromBinary(ChatResponseSchema, message.data)),
+    callback: (_error, message) => {
+      claim(message);
+      resolve(fromBinary(ChatResponseSchema, message.data));
+    },
   });
   await nc.flush();
   nc.publish(subject, toBinary(ChatRequestSchema, create(ChatRequestSchema, question)));
   try {
-    return { frames, final: await promise };
+    return { frames, claims, final: await promise };
   } finally {
     clearTimeout(timer);
     await nc.close();
