@@ -11,7 +11,8 @@ async function main(): Promise<void> {
   const stop = new AbortController();
   const stopped = new Promise<void>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
-      process.once(signal, () => {
+      // not once: libraries that find themselves alone with a signal end the process
+      process.on(signal, () => {
         stop.abort(new Error(`${signal} before it was ready`));
         resolve();
       });

@@ -18,10 +18,11 @@ export function compose(question: string, evidence: readonly Evidence[], terms: 
   const chosen = [best];
   const at = (place: number) => evidence.find((each) => each.source === best.source && each.place === place);
   const add = (unit: Evidence | undefined) => {
-    if (unit !== undefined && !chosen.includes(unit) && wordsIn(chosen) < enoughWords) chosen.push(unit);
+    if (unit !== undefined && !chosen.some((each) => each.text === unit.text) && wordsIn(chosen) < enoughWords)
+      chosen.push(unit);
   };
   if (leansBack.test(best.text) || /^\W*why\b/i.test(question)) add(at(best.place - 1)); // a reason stands before what it explains
-  const [second] = evidence.filter((each) => !chosen.includes(each));
+  const [second] = evidence.filter(({ text }) => !chosen.some((each) => each.text === text));
   if (second !== undefined && second.score > best.score * 0.85) add(second);
   const next = at(best.place + 1);
   if (next !== undefined && next.block === best.block && best.kind === "sentence") add(next);
@@ -33,7 +34,7 @@ export function compose(question: string, evidence: readonly Evidence[], terms: 
 }
 
 /** Where the best unit's words, its surroundings and its meaning together begin to carry an answer; measured on the question set. */
-const enough = { withMeaning: 1.17, wordsOnly: 0.72 };
+const enough = { withMeaning: 1.25, wordsOnly: 0.78 };
 
 /** Whether the question's words are supported by the best unit and its passage, and the unit is close to it in meaning. */
 export function isCovered(best: Evidence, evidence: readonly Evidence[], terms: readonly QuestionTerm[]): boolean {

@@ -54,7 +54,7 @@ export async function findEvidence(
     .flatMap((source) => unitsOf(source.text).map((unit, place) => ({ unit, place, source })))
     .slice(0, maxUnits);
   const closeness = await closenessOf(question, units, { ...(vectors && { vectors }), signal });
-  const stems = units.map(({ unit }) => stemsOf(unit.text));
+  const stems = units.map(({ unit }) => new Set([...stemsOf(unit.text), ...kindsOfCode(unit.text)]));
   const total = terms.reduce((sum, { weight }) => sum + weight, 0);
   const evidence = units.map(({ unit, place, source }, at): Evidence => {
     const own = stems[at] ?? new Set();
@@ -74,7 +74,8 @@ export async function findEvidence(
     around = total === 0 ? 0 : around / total;
     const close = closeness?.[at];
     const rank = 1 / (source.number + 2);
-    const score = 0.35 * said + 0.4 * around + 0.6 * (close ?? 0) + 0.3 * rank + kindBonus(question, unit);
+    const score =
+      0.35 * said + 0.4 * around + 0.6 * (close ?? 0) + 0.3 * rank + kindBonus(question, unit) - penalty(unit);
     return { ...unit, source, place, score, said, around, close };
   });
   return evidence.toSorted((a, b) => b.score - a.score);
@@ -94,6 +95,21 @@ async function closenessOf(
     { signal },
   );
   return made.map((vector) => (asked === undefined ? 0 : cosine(asked, vector)));
+}
+
+/** What code in a text is, though no word of the text says so: `/livez` is a path, `npm start` a command. */
+function* kindsOfCode(text: string): Generator<string> {
+  for (const [, code = ""] of text.matchAll(/`([^`]+)`/g)) {
+    if (/^\/[\w/-]+$/.test(code)) yield "path";
+    else if (/^[A-Z][A-Z0-9]*_[A-Z0-9_<>]+$/.test(code)) yield "variabl";
+    else if (/^(?:[a-z][\w-]*|\.\/\S+)(?: [\w-]\S*)+$/.test(code)) yield "command";
+  }
+}
+
+/** Scraps of text and lines of code seldom answer by themselves. */
+function penalty({ text, kind }: Unit): number {
+  if (kind === "code") return 0.15;
+  return text.split(/\s+/).length < 4 ? 0.3 : 0;
 }
 
 /** An answer to "how long" holds a number, one to "how do I" something to type. */

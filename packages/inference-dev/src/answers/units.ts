@@ -37,7 +37,8 @@ export function unitsOf(passage: string): Unit[] {
   let lead = "";
   let block = 0;
   const add = (text: string, kind: Unit["kind"], led: string) => {
-    if (/[\p{L}\p{N}]/u.test(text)) units.push({ text, kind, block, lead: led });
+    // a citation inside an example would pass for one of the answer's own
+    if (/[\p{L}\p{N}]/u.test(text) && !/\[\d+\]/.test(text)) units.push({ text, kind, block, lead: led });
   };
   for (let at = 0; at < lines.length;) {
     const line = lines[at] ?? "";

@@ -29,7 +29,7 @@ const maxSystemLength = 8000;
 const maxTurnLength = 1000;
 /** Earlier turns that are told to the model. */
 const maxTurns = 4;
-const maxAnswerTokens = 512;
+const maxAnswerTokens = 256;
 
 /** Resolves when the model is loaded; rejects with an Error of one line. */
 export async function openGguf(options: GgufOptions): Promise<ChatEngine & AsyncDisposable> {
@@ -60,18 +60,19 @@ export async function openGguf(options: GgufOptions): Promise<ChatEngine & Async
       const terms = questionTerms(question, rarity);
       const evidence = await findEvidence(question, terms, sources, { ...judge, signal: ended });
       const [best] = evidence;
-      let said = false;
+      const said = new Set<string>();
       if (best !== undefined && isCovered(best, evidence, terms)) {
         const splitter = createSentenceSplitter();
         const written = write(turns, ended, maxTokens);
         for await (const sentence of sentencesOf(written, splitter)) {
           const cited = await cite(sentence, sources, { ...judge, signal: ended });
           if (cited === undefined) continue; // I1
-          yield* words(said ? ` ${cited}` : cited);
-          said = true;
+          if (said.has(cited)) break; // small models go round in circles
+          yield* words(said.size > 0 ? ` ${cited}` : cited);
+          said.add(cited);
         }
       }
-      if (!said) yield* words(refusal);
+      if (said.size === 0) yield* words(refusal);
     },
     [Symbol.asyncDispose]: () => model.dispose(),
   };
