@@ -18,7 +18,7 @@ export function greetingMessages(
   ];
   return [
     { role: "system", content: system.join(" ") },
-    { role: "user", content: name === undefined ? "Greet me." : `Greet me. My name is ${name}.` },
+    { role: "user", content: name === undefined ? "Hello!" : `Hello, I am ${name}.` },
   ];
 }
 
