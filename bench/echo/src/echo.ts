@@ -3,11 +3,16 @@ import { fold, implement, type Implementation } from "@pipeline/handler-base";
 import type { Llm } from "@pipeline/handler-base/inference";
 import { EchoService } from "../../../packages/handler-base/test/gen/echo/v1/echo_pb.ts";
 
-export function echo(llm: Llm): Implementation {
+/** Without a model, Count counts. */
+export function echo(llm: Llm | undefined): Implementation {
   return implement(EchoService, {
     say: ({ text, data }, { attempt }) => ({ text, data, attempt }),
     once: ({ text }, { attempt }) => ({ text, attempt }),
     async *count({ text, frames }, { signal, deadline }) {
+      if (llm === undefined) {
+        for (let number = 1; number <= frames; number += 1) yield { text: `${text}${number} ` };
+        return;
+      }
       const messages = [{ role: "user", content: text }] as const;
       for await (const delta of llm.stream({ messages, max_tokens: frames }, { signal, deadline })) {
         if ("text" in delta) yield { text: delta.text };

@@ -2,7 +2,8 @@
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -14,24 +15,27 @@ import { EchoService } from "../../handler-base/test/gen/echo/v1/echo_pb.ts";
 import { startCollector } from "../../handler-base/test/telemetry/collector.ts";
 
 const root = join(import.meta.dirname, "../../..");
-const folder = join(root, "bench", "echo");
 const run = promisify(execFile);
 let nats: NatsFixture;
+let folder: string;
+
+const bundle = (service: string, into: string) =>
+  run(
+    process.execPath,
+    [join(root, "node_modules/rolldown/bin/cli.mjs"), "-c", join(root, "rolldown.config.ts"), "-d", into],
+    { cwd: join(root, service) },
+  );
 
 beforeAll(async () => {
   nats = await startNats();
-  await run(
-    process.execPath,
-    [join(root, "node_modules/rolldown/bin/cli.mjs"), "-c", join(root, "rolldown.config.ts")],
-    {
-      cwd: folder,
-    },
-  );
+  folder = await mkdtemp(join(tmpdir(), "bundle-"));
+  await bundle("bench/echo", join(folder, "dist"));
   await run(process.execPath, [join(root, "tools/bundle/bake.ts"), folder]);
 }, 120_000);
 
 afterAll(async () => {
   await nats[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true, force: true });
 });
 
 interface Started extends AsyncDisposable {
@@ -128,3 +132,11 @@ test("sends traces, metrics and logs, as from source", async () => {
   for (const { bytes } of collector.requests) expect(bytes.includes("secret")).toBe(false);
   expect(service.lines.filter((line) => /Warning|"level":"(warn|error)"/.test(line))).toEqual([]);
 }, 90_000);
+
+test("chat-handler's bundle is ready and leaves with 0", async () => {
+  await bundle("services/chat-handler", join(folder, "dist", "chat"));
+  await using service = await start("chat/main.cjs", { env: { LLM_URL: "http://127.0.0.1:9" } });
+  expect((await fetch(`${service.health}/readyz`)).status).toBe(200);
+  service.child.kill("SIGTERM");
+  expect(await service.ended).toEqual([0, null]);
+}, 60_000);
