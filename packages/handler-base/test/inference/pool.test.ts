@@ -315,6 +315,14 @@ test("leaves a failing server alone, tries it again later, and uses it again onc
   expect(await ask()).toBe("ok");
 });
 
+test("a trial of a server that failed is one question", async () => {
+  const { ask, ends } = client([await deadUrl()], { failuresToOpen: 1, recoveryMs: 50 });
+  await failure(ask());
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  await failure(ask());
+  expect(ends.map((end) => end.attempts)).toEqual([2, 1]); // a refused connection is tried once more, a trial is not
+});
+
 test("brings a server back by a probe while the fallback serves: no call waits for it", async () => {
   const url = await deadUrl();
   const fallback = await serve((_request, response) => answer(response, ["fallback"]));

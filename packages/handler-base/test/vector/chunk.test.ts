@@ -110,6 +110,7 @@ test("marks that say nothing to a reader of text go, what they hold stays", () =
   expect(texts("Before <!-- hidden --> after <!-- over\nlines\n--> end.\n\n`<!-- shown -->`")).toEqual([
     "Before  after\n\nend.\n\n`<!-- shown -->`",
   ]);
+  expect(texts("Text <!-- never closed\nwith more lines.")).toEqual(["Text <!-- never closed with more lines."]);
   expect(cut("## The `ai.chat.user.*.message` **subject** of __dirname__ *now*\n\nx")[0]?.section).toBe(
     "The ai.chat.user.*.message subject of dirname now",
   );

@@ -23,6 +23,16 @@ test.each([
   expect(server.requests).toHaveLength(2);
 });
 
+test("after an error the collection is looked at anew: it may have been made again with another shape", async () => {
+  const { store, answers, last } = await setup();
+  await store.search({ ...query, text: "words" }, call);
+  answers["collections/describe"] = { ...description, functions: [] };
+  answers["entities/hybrid_search"] = refuse(1100, "field sparse not found");
+  expect(await failure(store.search({ ...query, text: "words" }, call))).toMatchObject({ code: "invalid_argument" });
+  expect(await store.search({ ...query, text: "words" }, call)).toHaveLength(1);
+  expect(pathOf(last())).toBe("entities/search");
+});
+
 test("the server's own words are told where no text of anybody can be in them", async () => {
   const { store } = await setup({
     "collections/has": { has: false },
