@@ -4,6 +4,7 @@ import { call } from "./call.ts";
 import { dev } from "./dev.ts";
 import { dlq } from "./dlq.ts";
 import { doctor } from "./doctor.ts";
+import { newService } from "./new.ts";
 import { permissions } from "./permissions.ts";
 import { provision } from "./provision.ts";
 import { start } from "./start.ts";
@@ -20,4 +21,5 @@ export const commands: ReadonlyMap<string, Command> = new Map([
   ["dlq", dlq],
   ["permissions", permissions],
   ["doctor", doctor],
+  ["new", newService],
 ]);
