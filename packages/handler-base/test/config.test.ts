@@ -1,9 +1,9 @@
 // Configuration: every problem at once, each with the variable's name, secrets never shown.
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { ConfigError, defineConfig, env } from "../src/config.ts";
+import { ConfigError, defineConfig, env, rowsIn, tableRows } from "../src/config.ts";
 
 const config = defineConfig({
   url: env.url("X_URL", { doc: "a server", aliases: ["OLD_URL"] }),
@@ -111,6 +111,12 @@ describe("a configuration", () => {
       doc: "a server",
     });
     expect(config.describe().some(({ name }) => name === "NATS_URL")).toBe(true);
+  });
+
+  test("is documented: the variables that every service has stand in docs/operating.md as they are", async () => {
+    const page = await readFile(new URL("../../../docs/operating.md", import.meta.url), "utf8");
+    const rows = tableRows(defineConfig({}).describe());
+    expect(rowsIn(page), `docs/operating.md must have these rows:\n${rows.join("\n")}`).toEqual(rows);
   });
 
   test("refuses two variables of one name", () => {

@@ -1,7 +1,7 @@
 // The environment: the origin's names, contradictions, and the table of the README.
 import { readFile } from "node:fs/promises";
 import { getOption } from "@bufbuild/protobuf";
-import { baseVariables } from "@pipeline/handler-base/config";
+import { baseVariables, rowsIn, tableRows } from "@pipeline/handler-base/config";
 import { ChatService, method } from "@pipeline/messages";
 import { describe, expect, test } from "vitest";
 import { config } from "../src/config.ts";
@@ -51,16 +51,8 @@ describe("configuration", () => {
   test("stands in the README as it is", () => {
     const shared = new Set(Object.values(baseVariables).map(({ name }) => name));
     const own = config.describe().filter(({ name }) => !shared.has(name));
-    const rows = own.map(({ name, aliases, type, default: value, required, doc }) => {
-      const names = [name, ...aliases].map((each) => `\`${each}\``).join(", ");
-      const given = value === undefined ? (required ? "required" : "") : value === "" ? "empty" : `\`${value}\``;
-      return `| ${names} | ${type} | ${given} | ${doc} |`.replaceAll(/ {2,}/g, " ");
-    });
-    const table = readme
-      .split("\n")
-      .filter((line) => /^\| `[A-Z_]+`/.test(line))
-      .map((line) => line.replaceAll(/ {2,}/g, " "));
-    expect(table, `README.md must have these rows:\n${rows.join("\n")}`).toEqual(rows);
+    const rows = tableRows(own);
+    expect(rowsIn(readme), `README.md must have these rows:\n${rows.join("\n")}`).toEqual(rows);
   });
 });
 
