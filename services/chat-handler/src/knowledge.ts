@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { HandlerError, type Logger } from "@pipeline/handler-base";
-import type { CallOptions, Embeddings } from "@pipeline/handler-base/inference";
+import type { CallOptions, Embeddings, OnRequest } from "@pipeline/handler-base/inference";
 import { ingest, openEmbeddedStore, readMarkdownFolder, type VectorStore } from "@pipeline/handler-base/vector";
 
 export interface Searchable {
@@ -31,6 +31,7 @@ export interface FolderOptions {
   readonly model: string | undefined;
   /** Ends the reading. */
   readonly signal: AbortSignal;
+  readonly onRequest?: OnRequest;
   readonly log: Logger;
 }
 
@@ -48,7 +49,10 @@ const longestPauseMs = 60_000;
 export function readKnowledge(options: FolderOptions): FolderKnowledge {
   let current: Searchable | undefined;
   let problem = "it is being read";
-  const store = openEmbeddedStore(options.cache === undefined ? {} : { path: options.cache });
+  const store = openEmbeddedStore({
+    ...observedBy(options),
+    ...(options.cache !== undefined && { path: options.cache }),
+  });
   const ended = readUntilDone(options, store, {
     show: (searchable) => (current = searchable),
     fail: (message) => (problem = message),
@@ -96,7 +100,7 @@ async function readUntilDone(options: FolderOptions, store: VectorStore, { show,
 
 /** I2. A store of its own, so that the one with vectors keeps what it has. */
 async function readWords(options: FolderOptions, show: Progress["show"]): Promise<boolean> {
-  const store = openEmbeddedStore();
+  const store = openEmbeddedStore(observedBy(options));
   try {
     await readFolder({ ...options, embeddings: undefined }, store);
     show({ store, byMeaning: false });
@@ -144,3 +148,5 @@ async function beginAnew(store: VectorStore, collection: string, owner: string, 
   const id = createHash("sha256").update(owner).digest("base64url");
   await store.upsert(ownerCollection, [{ id, text: "", title: "", section: "", position: 0, uri: owner }], call);
 }
+
+const observedBy = ({ onRequest }: FolderOptions) => (onRequest === undefined ? {} : { onRequest });

@@ -103,6 +103,7 @@ function openKnowledge(deps: Deps, embeddings: Embeddings | undefined): Knowledg
     embeddings,
     model: config.embeddingsModel,
     signal,
+    onRequest,
     log,
   });
   onClose("knowledge base", () => knowledge.close());
