@@ -108,17 +108,21 @@ export async function answerChat(exchange: Exchange, engine: ChatEngine, request
       choices: [{ index: 0, delta, logprobs: null, finish_reason: finish }],
       ...usage,
     });
-  // the status waits for the first piece, so that an engine that fails at once can still say so
   const pieces = run.pieces();
-  let next = await pieces.next();
-  const events = exchange.events(engine.name);
-  await events.send(chunk({ role: "assistant", content: "" }, null));
-  for (; next.done !== true; next = await pieces.next()) await events.send(chunk({ content: next.value }, null));
-  await events.send(chunk({}, run.finish()));
-  if (request.includeUsage)
-    await events.send(JSON.stringify({ ...head, object: "chat.completion.chunk", choices: [], usage: run.usage() }));
-  await events.send("[DONE]");
-  events.end();
+  try {
+    // the status waits for the first piece, so that an engine that fails at once can still say so
+    let next = await pieces.next();
+    const events = exchange.events(engine.name);
+    await events.send(chunk({ role: "assistant", content: "" }, null));
+    for (; next.done !== true; next = await pieces.next()) await events.send(chunk({ content: next.value }, null));
+    await events.send(chunk({}, run.finish()));
+    if (request.includeUsage)
+      await events.send(JSON.stringify({ ...head, object: "chat.completion.chunk", choices: [], usage: run.usage() }));
+    await events.send("[DONE]");
+    events.end();
+  } finally {
+    await pieces.return(); // a client that is gone stops the engine
+  }
 }
 
 interface Run {

@@ -47,7 +47,10 @@ export function openExchange(request: IncomingMessage, response: ServerResponse)
     id,
     signal,
     started: () => response.headersSent,
-    cut: () => response.destroy(),
+    cut() {
+      // what was sent before still arrives; the terminal chunk never does
+      setImmediate(() => (response.socket === null ? response.destroy() : response.socket.destroySoon()));
+    },
     json: (status, engine, body, headers = {}) =>
       whole(
         status,
