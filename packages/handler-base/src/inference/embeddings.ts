@@ -9,7 +9,7 @@ import type { CallOptions, ClientOptions } from "./options.ts";
 export type EmbeddingsDialect = "openai" | "tei" | "auto";
 
 export interface EmbeddingsOptions extends ClientOptions {
-  /** "openai": `/v1/embeddings`; "tei": `/embed`; "auto" (default): the first that the server knows. */
+  /** "openai": `/v1/embeddings`; "tei": `/embed`; "auto" (default): the first that a server knows. All URLs must speak the same one. */
   readonly dialect?: EmbeddingsDialect;
   /** Texts per request. Default 32, the limit of a TEI server as it is shipped. */
   readonly batchSize?: number;
@@ -31,32 +31,35 @@ export function openEmbeddings(options: EmbeddingsOptions): Embeddings {
   if (!Number.isInteger(batchSize) || batchSize < 1)
     throw new HandlerError("the batch size of the embeddings server must be at least 1", "invalid_argument");
   const pool = openPool("embeddings", options, "/v1/models");
-  let dialect = options.dialect ?? "auto";
+  let dialect: EmbeddingsDialect = options.dialect ?? "auto";
   let length = dimensions;
 
-  const openai = (call: Call, input: readonly string[], allow?: readonly number[]): Promise<unknown> =>
-    ask(
-      call,
-      "/v1/embeddings",
-      { input, model, encoding_format: encoding, ...(dimensions !== undefined && { dimensions }) },
-      allow,
-    );
-  const tei = (call: Call, inputs: readonly string[]): Promise<unknown> =>
-    ask(call, "/embed", {
-      inputs,
-      truncate: true,
-      ...(dimensions !== undefined && { dimensions }),
-    });
+  const inDialect = {
+    openai: async (call: Call, input: readonly string[]) =>
+      readOpenAi(
+        await ask(call, "/v1/embeddings", {
+          input,
+          model,
+          encoding_format: encoding,
+          ...(dimensions !== undefined && { dimensions }),
+        }),
+      ),
+    tei: async (call: Call, inputs: readonly string[]) =>
+      readTei(await ask(call, "/embed", { inputs, truncate: true, ...(dimensions !== undefined && { dimensions }) })),
+  };
 
   const batch = async (call: Call, texts: readonly string[]): Promise<Float32Array[]> => {
-    if (dialect === "tei") return check(readTei(await tei(call, texts)), texts.length);
-    if (dialect === "openai") return check(readOpenAi(await openai(call, texts)), texts.length);
-    const answer = await openai(call, texts, [404, 405]);
-    const vectors =
-      answer === undefined
-        ? check(readTei(await tei(call, texts)), texts.length)
-        : check(readOpenAi(answer), texts.length);
-    dialect = answer === undefined ? "tei" : "openai";
+    if (dialect !== "auto") return check(await inDialect[dialect](call, texts), texts.length);
+    try {
+      const vectors = check(await inDialect.openai(call, texts), texts.length);
+      dialect = "openai";
+      return vectors;
+    } catch (reason) {
+      // Every server was asked: one that does not know the path must not hide a fallback that does.
+      if (!(reason instanceof HandlerError) || reason.code !== "not_found") throw reason;
+    }
+    const vectors = check(await inDialect.tei(call, texts), texts.length);
+    dialect = "tei";
     return vectors;
   };
 
@@ -92,13 +95,9 @@ export function openEmbeddings(options: EmbeddingsOptions): Embeddings {
   };
 }
 
-/** The answer's JSON; undefined for an allowed refusal. */
-async function ask(call: Call, path: string, body: JsonRecord, allow: readonly number[] = []): Promise<unknown> {
-  await using reply = await call.send({ method: "POST", path, body: JSON.stringify(body), allow });
-  if (allow.includes(reply.status)) {
-    await readText(reply.body, maxAnswerBytes, reply.from);
-    return undefined;
-  }
+/** The answer's JSON. */
+async function ask(call: Call, path: string, body: JsonRecord): Promise<unknown> {
+  await using reply = await call.send({ method: "POST", path, body: JSON.stringify(body) });
   const answer = parseJson(await readText(reply.body, maxAnswerBytes, reply.from), reply.from);
   if (isRecord(answer)) call.note({ model: stringOf(answer["model"]), usage: usageOf(answer["usage"]) });
   return answer;

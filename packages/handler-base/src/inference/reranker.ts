@@ -32,8 +32,8 @@ export interface Reranker extends AsyncDisposable {
 }
 
 const maxAnswerBytes = 16 * 1024 * 1024;
-/** How servers say that they do not speak the dialect of a request. */
-const otherDialect: readonly number[] = [400, 404, 405, 422];
+/** How servers that know the path say that they do not speak the dialect of a request. */
+const otherDialect: readonly number[] = [400, 422];
 
 export function openReranker(options: RerankerOptions): Reranker {
   const { model } = options;
@@ -72,7 +72,11 @@ export function openReranker(options: RerankerOptions): Reranker {
     question: { query: string; documents: readonly string[]; topN: number | undefined },
   ): Promise<RankedDocument[]> => {
     for (const speak of rerankProbeOrder) {
-      const ranked = await ask(call, question, { speak, mayRefuse: true });
+      const ranked = await ask(call, question, { speak, mayRefuse: true }).catch((reason: unknown) => {
+        // Every server was asked: one that does not know the path must not hide a fallback that does.
+        if (!(reason instanceof HandlerError) || reason.code !== "not_found") throw reason;
+        return undefined;
+      });
       if (ranked === undefined) continue;
       dialect = speak;
       return ranked;

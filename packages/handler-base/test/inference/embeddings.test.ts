@@ -121,3 +121,16 @@ test("a wrong answer teaches no length", async () => {
   expect(await embeddings.embed(["a"], { signal })).toHaveLength(1);
   expect(() => openEmbeddings({ urls: [server.url], batchSize: 0 })).toThrow(/at least 1/);
 });
+
+test("finds the dialect at a fallback when the first server does not know the path", async () => {
+  await using first = await startServer((_request, response) => plain(response, 404, ""));
+  await using second = await startServer((request, response) =>
+    request.path === "/v1/embeddings"
+      ? json(response, { data: [{ index: 0, embedding: [1] }] })
+      : plain(response, 404, ""),
+  );
+  await using embeddings = openEmbeddings({ urls: [first.url, second.url] });
+  expect(await embeddings.embed(["a"], { signal })).toEqual([new Float32Array([1])]);
+  await using nobody = openEmbeddings({ urls: [first.url] });
+  expect(await failure(nobody.embed(["a"], { signal }))).toMatchObject({ code: "not_found" });
+});

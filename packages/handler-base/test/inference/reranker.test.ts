@@ -137,3 +137,10 @@ test("a server that speaks no known dialect is said to", async () => {
   await using reranker = openReranker({ urls: [server.url] });
   await expect(reranker.rerank("q", documents, { signal })).rejects.toMatchObject({ code: "failed_precondition" });
 });
+
+test("finds the dialect at a fallback when the first server does not know the path", async () => {
+  await using first = await startServer((_request, response) => plain(response, 404, ""));
+  await using second = await startDialect("tei");
+  await using reranker = openReranker({ urls: [first.url, second.url] });
+  expect(await reranker.rerank("q", documents, { signal })).toEqual(ranked);
+});
