@@ -1,8 +1,8 @@
 // The clients against Ray Serve, as it is: what its proxy and replicas do when they are busy, die, come back, or lose their caller.
-import { setTimeout as sleep } from "node:timers/promises";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { HandlerError } from "../src/error.ts";
 import { openEmbeddings, openLlm, type LlmOptions, type RequestEnd } from "../src/inference/index.ts";
 import { failure } from "../test/inference/server.ts";
 import { startPython, type PythonServer } from "./server.ts";
@@ -94,29 +94,40 @@ test("a burst that fits is answered as a whole, although the proxy refuses a par
   expect(refusedAtFirst).toBeGreaterThan(0);
 });
 
-test("a saturated application is told with the time to come back, and those inside are served", async () => {
-  await using llm = client();
-  const running = [llm.ask("wait", { count: 1, seconds: 6 }), llm.ask("wait", { count: 1, seconds: 6 })];
+/** Takes both slots of the replica; resolves when it works on both. */
+async function occupy(seconds: number): Promise<{ done: Promise<string[]> } & AsyncDisposable> {
+  const llm = client();
+  const running = Array.from({ length: 2 }, () => llm.ask("wait", { count: 1, seconds }));
+  const done = Promise.all(running.map((each) => each.done));
   for (const each of running) await until("start", each.label);
-  const waiting = llm.ask("wait", { count: 1, seconds: 0.01 });
-  await sleep(500); // it is in the proxy's queue, which nobody can see
-  const error = await failure(llm.ask("count").done);
-  expect(error).toMatchObject({ code: "unavailable", retryable: true, retryAfterMs: 1000 });
-  expect(error.message).toContain("HTTP 503");
-  expect(llm.ends).toMatchObject([{ outcome: "unavailable", attempts: 3, status: undefined }]);
-  expect(await Promise.all([...running, waiting].map((each) => each.done))).toEqual(["waited", "waited", "waited"]);
+  return { done, [Symbol.asyncDispose]: () => llm[Symbol.asyncDispose]() };
+}
+
+test("a saturated application is told with the time to come back, and those inside are served", async () => {
+  await using inside = await occupy(8);
+  await using llm = client();
+  const calls = Array.from({ length: 3 }, () => llm.ask("wait", { count: 1, seconds: 0.01 }).done);
+  const results = await Promise.allSettled(calls);
+  // one may wait for a slot, whichever comes first; the others are refused at once and again
+  expect(results.filter((each) => each.status === "fulfilled")).toMatchObject([{ value: "waited" }]);
+  const reasons = results.flatMap((each) => (each.status === "rejected" ? [HandlerError.from(each.reason)] : []));
+  expect(reasons).toHaveLength(2);
+  for (const reason of reasons) {
+    expect(reason).toMatchObject({ code: "unavailable", retryable: true, retryAfterMs: 1000 });
+    expect(reason.message).toContain("HTTP 503");
+  }
+  expect(llm.ends.map((end) => end.attempts).slice(0, 2)).toEqual([3, 3]);
+  expect(await inside.done).toEqual(["waited", "waited"]);
 });
 
 test("what is refused here is answered by the next server", async () => {
-  await using llm = client();
-  const running = Array.from({ length: 2 }, () => llm.ask("wait", { count: 1, seconds: 4 }));
-  for (const each of running) await until("start", each.label);
-  const waiting = llm.ask("wait", { count: 1, seconds: 0.01 });
-  await sleep(500);
-  await using both = client({ urls: [`${ray.url}/llm`, `${ray.url}/spare`] });
-  expect(await both.ask("count", { count: 2 }).done).toBe("0 1 ");
-  expect(both.ends[0]?.endpoint).toBe(`${ray.url}/spare`);
-  await Promise.all([...running, waiting].map((each) => each.done));
+  await using inside = await occupy(5);
+  await using llm = client({ urls: [`${ray.url}/llm`, `${ray.url}/spare`] });
+  const calls = Array.from({ length: 3 }, () => llm.ask("count", { count: 2, seconds: 0.01 }).done);
+  expect(await Promise.all(calls)).toEqual(["0 1 ", "0 1 ", "0 1 "]);
+  const places = llm.ends.map((end) => end.endpoint ?? "").toSorted((a, b) => (a < b ? -1 : 1));
+  expect(places).toEqual([`${ray.url}/llm`, `${ray.url}/spare`, `${ray.url}/spare`]);
+  await inside.done;
 });
 
 test("a caller that goes away is noticed by the handler, within a stream and before the first byte", async () => {
