@@ -34,3 +34,5 @@ export { covers, type MethodContract, type ServiceContract } from "./contract.ts
 export { headers, installation, type Installation } from "./names.ts";
 export { contentTypeOf, decode, loadMessagePack } from "./codec.ts";
 export { errorFromHeaders } from "./answer.ts";
+export { compareWithShadow, widest, type ShadowOptions } from "./operate/shadow.ts";
+export type { Comparison, Side } from "./operate/shadow-answer.ts";

@@ -7,6 +7,7 @@ import { doctor } from "./doctor.ts";
 import { newService } from "./new.ts";
 import { permissions } from "./permissions.ts";
 import { provision } from "./provision.ts";
+import { shadow } from "./shadow.ts";
 import { start } from "./start.ts";
 import { tail } from "./tail.ts";
 import { up } from "./up.ts";
@@ -21,5 +22,6 @@ export const commands: ReadonlyMap<string, Command> = new Map([
   ["dlq", dlq],
   ["permissions", permissions],
   ["doctor", doctor],
+  ["shadow", shadow],
   ["new", newService],
 ]);

@@ -10,6 +10,7 @@ import {
   receive,
   subjectUses,
   typeNamed,
+  widest,
   type Catalogue,
   type SubjectUse,
 } from "@pipeline/handler-base/operations";
@@ -117,12 +118,6 @@ function line({ time, subject, type, bytes, headers: given, message, problem }: 
     for (const [name, value] of Object.entries(message)) parts.push(`${name}=${JSON.stringify(value)}`);
   }
   return parts.join(" ");
-}
-
-/** Filters without those that lie within another: each message comes once. */
-function widest(filters: readonly string[]): string[] {
-  const all = [...new Set(filters)];
-  return all.filter((one) => all.every((other) => other === one || !covers(other, one)));
 }
 
 function isFilter(text: string): boolean {

@@ -8,9 +8,15 @@ export interface ChatLog {
   readonly asked: string[];
   /** Queries that fail now, with these codes. */
   readonly failing: Map<string, "unavailable" | "invalid_argument" | "not_found">;
+  /** The answer, in pieces. */
+  words: readonly string[];
 }
 
-export const newLog = (): ChatLog => ({ asked: [], failing: new Map() });
+export const newLog = (): ChatLog => ({
+  asked: [],
+  failing: new Map(),
+  words: ["It ", "is ", "retried ", "[1]."],
+});
 
 const source = { title: "Delivery", section: "Retries", uri: "docs/delivery.md", text: "…", score: 1, cited: true };
 
@@ -20,7 +26,7 @@ export function chat(log: ChatLog): Implementation {
       log.asked.push(query);
       const code = log.failing.get(query);
       if (code !== undefined) throw new HandlerError("as the test wants", code, { retryable: false });
-      for (const word of ["It ", "is ", "retried ", "[1]."]) yield { type: "chunk", content: word };
+      for (const word of log.words) yield { type: "chunk", content: word };
       yield { type: "done", done: true, sources: [source], model: "canned" };
     },
     complete: fold(ChatService.method.chat, ChatService.method.complete, {

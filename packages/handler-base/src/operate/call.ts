@@ -110,12 +110,13 @@ export async function* publishEvent(
   }
 }
 
-interface AnswerSubjects {
+export interface AnswerSubjects {
   readonly answerSubject: string | undefined;
   readonly framesSubject: string | undefined;
 }
 
-function answerSubjects(
+/** Where frames and answer of this request go. */
+export function answerSubjects(
   { desc: { input }, reply }: MethodContract,
   request: Message,
   fromSubject: ReadonlyMap<string, string>,
