@@ -19,8 +19,9 @@ async function main(argv: readonly string[]): Promise<number> {
       stop.abort(new DOMException(`${signal} received`, "AbortError"));
     });
   }
+  const asked = name === "help" ? commands.get(rest[0] ?? "") : undefined;
   if (name === "help" || name === "--help" || name === "-h") {
-    process.stdout.write(overview());
+    process.stdout.write(asked === undefined ? overview() : `${asked.usage}\n`);
     return 0;
   }
   const command = commands.get(name);

@@ -125,6 +125,27 @@ describe("a service with nothing but its permissions", { timeout: 120_000 }, () 
     expect(await denied("echo")).toEqual([]);
   });
 
+  test("finds what was delivered too often, answers it and puts it among the dead letters", async () => {
+    await service.stop();
+    const before = (await jsm.streams.info("DLQ_ECHO")).state.messages;
+    const answered = new Promise<string>((resolve) => {
+      admin.subscribe("echo.said.crashed", {
+        max: 1,
+        callback: (_, message) => resolve(message.headers?.get("Nats-Service-Error-Code") ?? ""),
+      });
+    });
+    await admin.request("echo.say", bytes({ requestId: "crashed" }));
+    // A replica that takes the message and dies, as often as the contract allows.
+    const consumer = await jsm.jetstream().consumers.get("ECHO_REQUESTS", "echo_EchoService-Say_events");
+    const { max_deliver: attempts = 0 } = (await consumer.info()).config;
+    for (let attempt = 1; attempt <= attempts; attempt += 1) (await consumer.next({ expires: 10_000 }))?.nak();
+    await consumer.next({ expires: 1000 }); // the server finds that it was the last one
+    service = await startEcho(nats.url, { env: login });
+    expect(await answered).toBe("13");
+    await until(async () => (await jsm.streams.info("DLQ_ECHO")).state.messages === before + 1);
+    expect(await denied("echo")).toEqual([]);
+  });
+
   test("cannot make, purge or delete a stream or consumer, or read another's", async () => {
     const nc = await nats.connect({ user: "echo", pass: "secret" });
     for (const subject of [
