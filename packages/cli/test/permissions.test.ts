@@ -1,9 +1,13 @@
 // The snippets as an operator uses them: pasted into a server's configuration. What they allow and deny is tested with the library.
+import { once } from "node:events";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { toBinary, create } from "@bufbuild/protobuf";
 import { LoginEventSchema } from "@pipeline/messages";
-import { startNats } from "@pipeline/testkit";
+import { startModelServer, startNats } from "@pipeline/testkit";
 import { describe, expect, test } from "vitest";
-import { documents, handlers } from "./support/handlers.ts";
+import { documents, handlers, startHandlers } from "./support/handlers.ts";
 import { newLog, startChat } from "./support/chat.ts";
 
 describe("permissions", () => {
@@ -42,6 +46,41 @@ describe("permissions", () => {
     });
     expect(denied).toMatchObject({ code: 1 });
     expect(denied.stderr).toContain("refuses the login");
+  });
+
+  test("the real chat-handler keeps conversations with nothing but its permissions", async () => {
+    const { stdout } = await handlers(["permissions", "chat-handler"]);
+    const folder = await mkdtemp(join(tmpdir(), "permissions-"));
+    try {
+      await using nats = await startNats({
+        config: `log_file: ${JSON.stringify(join(folder, "log"))}
+          authorization { users: [
+            { user: admin, password: secret }
+            { user: chat, password: secret, ${stdout.replaceAll(/^#.*$/gm, "")} }
+          ] }\n`,
+      });
+      await using model = await startModelServer();
+      const asAdmin = { NATS_URL: nats.url, NATS_USER: "admin", NATS_PASSWORD: "secret" };
+      expect(await handlers(["provision"], { env: asAdmin })).toMatchObject({ code: 0 });
+      const models = { LLM_URL: model.url, EMBEDDINGS_URL: model.url, RERANKER_URL: model.url };
+      await using running = startHandlers(["up", "chat-handler", "--json"], {
+        env: { ...models, NATS_URL: nats.url, NATS_USER: "chat", NATS_PASSWORD: "secret", PROVISION: "bind" },
+      });
+      await once(running.stdout, "data");
+      for (const query of ["first", "second"]) {
+        const request = JSON.stringify({ query, session_id: "s", user_id: "u", enable_rag: false });
+        const way = query === "first" ? ["ChatService.Chat", request] : [request, "--subject", "ai.chat.request"];
+        expect(await handlers(["call", ...way], { env: asAdmin })).toMatchObject({ code: 0 });
+      }
+      const asked = model.of("chat").at(-1)?.body["messages"];
+      expect(JSON.stringify(asked)).toContain("first"); // the earlier turn came from the bucket
+      running.kill("SIGTERM");
+      expect(await running.exited).toBe(0);
+      const log = await readFile(join(folder, "log"), "utf8");
+      expect(log.split("\n").filter((line) => line.includes("Violation"))).toEqual([]);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
   });
 
   test("--json and an installation", async () => {
