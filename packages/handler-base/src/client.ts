@@ -101,18 +101,24 @@ async function* frames(
   try {
     await call.send(create(contract.desc.input, request));
     let attempt = 1;
+    let next = 1;
     for (;;) {
       const message = await call.next();
+      const sequence = Number(message.headers?.get(headers.sequence) || 0);
       const error = errorFromHeaders(message.headers, undefined, contract.desc.output);
       const claimed = message.headers?.get(headers.claimCheck);
       if (message.data.length === 0 && !claimed && message.headers?.get(headers.type) === "") {
         if (error) throw error;
+        checkSequence(sequence, next);
         return;
       }
       if (error) continue; // the typed error frame; the end that follows says the same
       const frameAttempt = Number(message.headers?.get(headers.attempt) || 1);
       if (frameAttempt < attempt) continue; // of an attempt that was given up
+      if (frameAttempt > attempt) next = 1;
       attempt = frameAttempt;
+      checkSequence(sequence, next);
+      next += 1;
       const data = await shared.claimCheck.load(message.data, message.headers);
       yield decodeAnswer(contract.desc, data, message.headers);
       call.grant();
@@ -124,6 +130,12 @@ async function* frames(
     call.close();
     span.end();
   }
+}
+
+/** What is published while a connection is broken is lost; what comes after it must not pass for the whole answer. */
+function checkSequence(sequence: number, expected: number): void {
+  if (sequence === 0 || sequence === expected) return;
+  throw new HandlerError("frames of the answer were lost", "unavailable");
 }
 
 function decodeAnswer(desc: DescMethod, data: Uint8Array, from: MsgHdrs | undefined): Message {
