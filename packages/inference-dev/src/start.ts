@@ -55,7 +55,7 @@ export async function startInference(options: InferenceOptions = {}): Promise<Ru
   const engines = {
     chat,
     ...(embeddings && { embeddings }),
-    ...(vectors && { reranker: createReranker({ rarity, vectors }) }),
+    reranker: createReranker(judge),
   };
   const server = await startServer({
     engines,

@@ -48,7 +48,7 @@ describe("the program", () => {
     const { child, lines, reader, ended, errors } = start([], { MINILM_MODEL: "/nowhere/model.onnx" });
     await once(reader, "line");
     const { url, engines } = JSON.parse(lines[0] ?? "") as { url: string; engines: unknown };
-    expect(engines).toEqual({ llm: "extractive", embeddings: "none", reranker: "none" });
+    expect(engines).toEqual({ llm: "extractive", embeddings: "none", reranker: "sentences" });
     expect((await post(`${url}/v1/embeddings`, { input: "x" })).status).toBe(503);
     child.kill("SIGTERM");
     expect(await ended).toBe(0);
@@ -81,7 +81,7 @@ describe("the whole process", () => {
     const urls = [inference.url];
     if (inference.engines.embeddings === "none") {
       expect(log.join("\n")).toContain("going on without embeddings");
-      expect(inference.engines).toEqual({ llm: "extractive", embeddings: "none", reranker: "none" });
+      expect(inference.engines).toEqual({ llm: "extractive", embeddings: "none", reranker: "sentences" });
       return;
     }
     await using embeddings = openEmbeddings({ urls });

@@ -34,7 +34,7 @@ export function compose(question: string, evidence: readonly Evidence[], terms: 
 }
 
 /** Where the best unit's words, its surroundings and its meaning together begin to carry an answer; measured on the question set. */
-const enough = { withMeaning: 1.25, wordsOnly: 0.78 };
+const enough = { withMeaning: 1.57, wordsOnly: 0.92 };
 
 /** Whether the question's words are supported by the best unit and its passage, and the unit is close to it in meaning. */
 export function isCovered(best: Evidence, evidence: readonly Evidence[], terms: readonly QuestionTerm[]): boolean {
@@ -44,7 +44,7 @@ export function isCovered(best: Evidence, evidence: readonly Evidence[], terms: 
   const supported = terms.reduce((sum, { stem, weight }) => sum + weight * support(stem, nearby), 0);
   const share = total === 0 ? 0 : supported / total;
   const words = 0.8 * best.around + 0.7 * share;
-  return best.close === undefined ? words >= enough.wordsOnly : words + 1.2 * best.close >= enough.withMeaning;
+  return best.close === undefined ? words >= enough.wordsOnly : words + 2 * best.close >= enough.withMeaning;
 }
 
 function wordsIn(units: readonly Evidence[]): number {

@@ -7,19 +7,22 @@ import type { Rarity } from "./rarity.ts";
 
 export interface RerankerOptions {
   readonly rarity: Rarity;
-  readonly vectors: SentenceVectors;
+  readonly vectors?: SentenceVectors;
 }
 
 const weights = { said: 0.25, around: 0.3, close: 0.45 };
 
 export function createReranker({ rarity, vectors }: RerankerOptions): RerankEngine {
   return {
-    name: "sentences+minilm",
+    name: vectors === undefined ? "sentences" : "sentences+minilm",
     concurrency: 4,
     async score(query, documents, { signal }) {
       const sources = documents.map((text, at) => ({ number: at + 1, heading: "", text }));
       const scores = documents.map(() => 0);
-      const evidence = await findEvidence(query, questionTerms(query, rarity), sources, { vectors, signal });
+      const evidence = await findEvidence(query, questionTerms(query, rarity), sources, {
+        ...(vectors && { vectors }),
+        signal,
+      });
       for (const { source, said, around, close = 0 } of evidence) {
         const score = weights.said * said + weights.around * around + weights.close * Math.max(0, close);
         scores[source.number - 1] = Math.max(scores[source.number - 1] ?? 0, score);

@@ -99,8 +99,9 @@ function cells(line: string): string[] {
     .map((cell) => clean(cell.replaceAll("\\|", "|")));
 }
 
-/** "first: second; third." */
-function row([first = "", ...rest]: readonly string[]): string {
+/** "first: second; third.", without a number in front that only counts the rows. */
+function row(all: readonly string[]): string {
+  const [first = "", ...rest] = /^\d+$/.test(all[0] ?? "") && all.length > 2 ? all.slice(1) : all;
   const values = rest.filter((cell) => cell !== "").join("; ");
   const text = first === "" || values === "" ? first + values : `${first}: ${values}`;
   return /[.!?]$/.test(text) || text === "" ? text : `${text}.`;
