@@ -40,7 +40,7 @@ export interface IngestSummary {
 
 /**
  * Resolves when everything is stored and survives the process. Throws HandlerError; what was stored before stays, and another run
- * goes on from there. `failed_precondition` for `prune` of a collection without any document: an empty folder is a missing mount more often than a wish.
+ * goes on from there. `failed_precondition` for `prune` without any document: an empty folder is a missing mount more often than a wish.
  */
 export async function ingest(options: IngestOptions): Promise<IngestSummary> {
   const {
@@ -102,7 +102,7 @@ export async function ingest(options: IngestOptions): Promise<IngestSummary> {
     progress?.({ ...summary });
   }
   await flush();
-  if (prune && exists && uris.size === 0)
+  if (prune && uris.size === 0)
     throw new HandlerError(`no document was given: nothing is removed from ${collection}`, "failed_precondition");
   if (prune && exists) await store.retain(collection, [...uris], call);
   await store.flush(call);
