@@ -10,21 +10,21 @@ import { openConnection } from "./connection.ts";
 import { openDurablePath } from "./delivery/open.ts";
 import { openDiscovery } from "./discovery.ts";
 import { createDispatcher, type Observer } from "./dispatch.ts";
-import { createEventWay } from "./event-way.ts";
 import { startHealth, type Check, type Load } from "./health.ts";
 import { createClock } from "./live-call.ts";
 import type { Logger } from "./log.ts";
 import { compose } from "./middleware.ts";
 import { installation, names } from "./names.ts";
-import { environmentOf } from "./provision/configured.ts";
 import { patiently } from "./patience.ts";
+import { environmentOf } from "./provision/configured.ts";
 import { provision, requireProvisioned } from "./provision/index.ts";
 import { createPublisher } from "./publisher.ts";
-import { openRequestWays } from "./request-ways.ts";
 import type { ServeOptions } from "./serve.ts";
 import type { Shutdown } from "./shutdown.ts";
 import type { Telemetry } from "./telemetry/index.ts";
 import { loadValidator } from "./validation.ts";
+import { createEventWay } from "./ways/event-way.ts";
+import { openRequestWays } from "./ways/request-ways.ts";
 
 export interface AssembleOptions<T extends BaseConfig> extends Omit<ServeOptions<T>, "config"> {
   readonly version: string;

@@ -14,9 +14,9 @@ import {
 import type { ClaimCheck } from "./claim-check.ts";
 import { encode } from "./codec.ts";
 import type { MethodContract } from "./contract.ts";
-import { encodeControl, repeatMs } from "./control.ts";
 import { HandlerError } from "./error.ts";
 import { headers, type Names } from "./names.ts";
+import { encodeControl, repeatMs } from "./ways/control.ts";
 
 export interface CallOptions {
   /** Cancels the call; the service is told. */

@@ -6,7 +6,7 @@ import * as fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { contentTypeOf, decode, encode, loadMessagePack, type ContentType } from "../src/codec.ts";
 import { covers, fieldsOf, fill, isToken, parsePattern } from "../src/contract.ts";
-import { decodeControl, encodeControl } from "../src/control.ts";
+import { decodeControl, encodeControl } from "../src/ways/control.ts";
 import { HandlerError } from "../src/error.ts";
 
 const types: readonly ContentType[] = ["application/x-protobuf", "application/json", "application/msgpack"];

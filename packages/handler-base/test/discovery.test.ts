@@ -10,7 +10,7 @@ import { createDispatcher } from "../src/dispatch.ts";
 import { createClock } from "../src/live-call.ts";
 import { createLogger } from "../src/log.ts";
 import { installation, names } from "../src/names.ts";
-import { openRequestWay } from "../src/request-way.ts";
+import { openRequestWay } from "../src/ways/request-way.ts";
 import { EchoRequestSchema } from "./gen/echo/v1/echo_pb.ts";
 import { echo } from "./support/echo.ts";
 

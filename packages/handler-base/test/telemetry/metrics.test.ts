@@ -10,7 +10,7 @@ import type { RequestEnd } from "../../src/inference/report.ts";
 import { createClock } from "../../src/live-call.ts";
 import { createLogger } from "../../src/log.ts";
 import { installation, names } from "../../src/names.ts";
-import { openRequestWay } from "../../src/request-way.ts";
+import { openRequestWay } from "../../src/ways/request-way.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { prometheusText } from "../../src/telemetry/prometheus.ts";
 import { createRegistry } from "../../src/telemetry/registry.ts";

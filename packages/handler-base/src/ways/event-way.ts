@@ -6,14 +6,14 @@
 // I3  `already_exists` is told to an inbox only, never on a response subject.
 import type { Message } from "@bufbuild/protobuf";
 import type { NatsConnection } from "@nats-io/nats-core";
-import { answerHeaders, errorAnswer, errorFrame, setErrorHeaders } from "./answer.ts";
-import type { FramePublisher } from "./answers/frames.ts";
-import { isFinal, type Call, type Incoming, type ReplySink } from "./call.ts";
-import { encode } from "./codec.ts";
-import { isAnsweredOnce, type Known, type Way } from "./dispatch.ts";
-import type { HandlerError } from "./error.ts";
+import { answerHeaders, errorAnswer, errorFrame, setErrorHeaders } from "../answer.ts";
+import type { FramePublisher } from "../answers/frames.ts";
+import { isFinal, type Call, type Incoming, type ReplySink } from "../call.ts";
+import { encode } from "../codec.ts";
+import { isAnsweredOnce, type Known, type Way } from "../dispatch.ts";
+import type { HandlerError } from "../error.ts";
+import { headers } from "../names.ts";
 import { createInboxSink, type InboxSinkOptions } from "./inbox-sink.ts";
-import { headers } from "./names.ts";
 import { replyWithError } from "./request-way.ts";
 
 export interface EventWayOptions extends InboxSinkOptions {

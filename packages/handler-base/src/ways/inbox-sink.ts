@@ -6,14 +6,14 @@
 // I4  No frame leaves without a credit, where the caller gives credits; others are bounded by their deadline and by what the socket takes.
 import type { Message } from "@bufbuild/protobuf";
 import { Empty, headers as natsHeaders, type NatsConnection } from "@nats-io/nats-core";
-import { answerHeaders, errorAnswer, errorFrame, setErrorHeaders } from "./answer.ts";
-import { isFinal, type Call, type ReplySink } from "./call.ts";
-import type { ClaimCheck } from "./claim-check.ts";
-import { encode } from "./codec.ts";
+import { answerHeaders, errorAnswer, errorFrame, setErrorHeaders } from "../answer.ts";
+import { isFinal, type Call, type ReplySink } from "../call.ts";
+import type { ClaimCheck } from "../claim-check.ts";
+import { encode } from "../codec.ts";
+import { HandlerError } from "../error.ts";
+import type { Clock, Ticking } from "../live-call.ts";
+import { headers, type Names } from "../names.ts";
 import { CallControl, checkControlToken, repeatMs } from "./control.ts";
-import { HandlerError } from "./error.ts";
-import type { Clock, Ticking } from "./live-call.ts";
-import { headers, type Names } from "./names.ts";
 
 /** After how many frames to a bare caller the socket is waited for. */
 const flushEvery = 64;

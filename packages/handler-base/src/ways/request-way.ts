@@ -3,15 +3,15 @@
 // I1  At most `concurrency` calls run; at most twice as many wait. What comes beyond is answered RESOURCE_EXHAUSTED at once.
 // I2  Once stopped, nothing new is taken: what is queued still runs within the shutdown's grace, and is answered with the stop after it.
 import { headers as natsHeaders, type Msg, type NatsConnection, type Subscription } from "@nats-io/nats-core";
-import { answerHeaders, errorAnswer, setErrorHeaders } from "./answer.ts";
-import type { Incoming, Method, ReplySink } from "./call.ts";
-import { encode, type ContentType } from "./codec.ts";
-import { readHeaders } from "./delivery/incoming.ts";
-import type { Dispatcher, Known, Way } from "./dispatch.ts";
-import { HandlerError } from "./error.ts";
+import { answerHeaders, errorAnswer, setErrorHeaders } from "../answer.ts";
+import type { Incoming, Method, ReplySink } from "../call.ts";
+import { encode, type ContentType } from "../codec.ts";
+import { readHeaders } from "../delivery/incoming.ts";
+import type { Dispatcher, Known, Way } from "../dispatch.ts";
+import { HandlerError } from "../error.ts";
+import type { Logger } from "../log.ts";
+import { patiently } from "../patience.ts";
 import { createInboxSink, type InboxSinkOptions } from "./inbox-sink.ts";
-import type { Logger } from "./log.ts";
-import { patiently } from "./patience.ts";
 
 export interface RequestWayOptions extends InboxSinkOptions {
   readonly dispatcher: Dispatcher;

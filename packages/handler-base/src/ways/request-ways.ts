@@ -1,8 +1,8 @@
 // The request subjects of a process: one way for each method, taken and stopped together.
-import type { Method } from "./call.ts";
-import type { HandlerError } from "./error.ts";
+import type { Method } from "../call.ts";
+import type { HandlerError } from "../error.ts";
+import { serviceStopping } from "../stopping.ts";
 import { openRequestWay, type RequestWayOptions } from "./request-way.ts";
-import { serviceStopping } from "./stopping.ts";
 
 export interface RequestWays {
   /** Calls that may run at once. */

@@ -3,8 +3,8 @@
 // The body is ASCII: `credits N` (frames granted in all since the call began, so that a repeat is harmless) or `cancel`. Both are repeated
 // by the caller until it sees the end. Credits are a lease: a caller that says nothing for `leaseMs` is taken for gone.
 import type { NatsConnection, Subscription } from "@nats-io/nats-core";
-import { HandlerError } from "./error.ts";
-import { isToken } from "./contract.ts";
+import { isToken } from "../contract.ts";
+import { HandlerError } from "../error.ts";
 
 /** Silence of a caller after which its call is aborted, ms. */
 export const leaseMs = 3000;
