@@ -115,6 +115,15 @@ describe("a call", { timeout: 60_000 }, () => {
     expect((await client.say({ text: "slow", delayMs: 6000 })).text).toBe("slow");
   });
 
+  test("that waits for a slot is kept alive as well", async () => {
+    await start({ CONCURRENCY: "1" });
+    const client = createClient(EchoService, nc);
+    const first = client.say({ text: "first", delayMs: 6000 });
+    await until(() => log.begun === 1);
+    expect((await client.say({ text: "second" })).text).toBe("second");
+    expect((await first).text).toBe("first");
+  });
+
   test("is told within seconds when the service is cut off", async () => {
     await start();
     const client = createClient(EchoService, nc);

@@ -2,9 +2,10 @@
 //
 // The body is ASCII: `credits N` (frames granted in all since the call began, so that a repeat is harmless) or `cancel`. Both are repeated
 // by the caller until it sees the end. Credits are a lease: a caller that says nothing for `leaseMs` is taken for gone.
-import type { NatsConnection, Subscription } from "@nats-io/nats-core";
+import { Empty, headers as natsHeaders, type NatsConnection, type Subscription } from "@nats-io/nats-core";
 import { isToken } from "../contract.ts";
 import { HandlerError } from "../error.ts";
+import { headers } from "../names.ts";
 
 /** Silence of a caller after which its call is aborted, ms. */
 export const leaseMs = 3000;
@@ -30,6 +31,14 @@ export function checkControlToken(token: string): string {
     throw new HandlerError("header Handler-Control must be one literal subject token", "invalid_argument");
   }
   return token;
+}
+
+const working = natsHeaders();
+working.set(headers.status, "working");
+
+/** Tells a caller that its call is alive. Only for callers that gave a control token: others would take it for an answer. */
+export function sayWorking(nc: NatsConnection, inbox: string): void {
+  nc.publish(inbox, Empty, { headers: working });
 }
 
 /** The service's side of one call's control subject. */

@@ -13,7 +13,7 @@ import { encode } from "../codec.ts";
 import { HandlerError } from "../error.ts";
 import type { Clock, Ticking } from "../live-call.ts";
 import { headers, type Names } from "../names.ts";
-import { CallControl, checkControlToken, repeatMs } from "./control.ts";
+import { CallControl, checkControlToken, repeatMs, sayWorking } from "./control.ts";
 
 /** After how many frames to a bare caller the socket is waited for. */
 const flushEvery = 64;
@@ -111,9 +111,8 @@ class InboxSink implements ReplySink, Ticking {
   tick(now: number): void {
     if (now - this.#begun > openControlAfterMs) this.#control?.open();
     if (now - this.#lastSent >= repeatMs) {
-      const out = natsHeaders();
-      out.set(headers.status, "working");
-      this.#publish(Empty, out);
+      this.#lastSent = now;
+      sayWorking(this.#options.nc, this.#replyTo);
     }
     this.#control?.checkLease(now);
   }

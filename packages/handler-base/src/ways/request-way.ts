@@ -1,7 +1,8 @@
 // The request subject of a method: a queue subscription, slots, a bounded queue, and answers to the reply inbox.
 //
 // I1  At most `concurrency` calls run; at most twice as many wait. What comes beyond is answered RESOURCE_EXHAUSTED at once.
-// I2  Once stopped, nothing new is taken: what is queued still runs within the shutdown's grace, and is answered with the stop after it.
+// I2  A typed caller that waits for a slot gets keep-alives as one does whose call runs: else it would take the service for dead.
+// I3  Once stopped, nothing new is taken: what is queued still runs within the shutdown's grace, and is answered with the stop after it.
 import { headers as natsHeaders, type Msg, type NatsConnection, type Subscription } from "@nats-io/nats-core";
 import { answerHeaders, errorAnswer, setErrorHeaders } from "../answer.ts";
 import type { Incoming, Method, ReplySink } from "../call.ts";
@@ -9,8 +10,11 @@ import { encode, type ContentType } from "../codec.ts";
 import { readHeaders } from "../delivery/incoming.ts";
 import type { Dispatcher, Known, Way } from "../dispatch.ts";
 import { HandlerError } from "../error.ts";
+import type { Ticking } from "../live-call.ts";
 import type { Logger } from "../log.ts";
+import { headers } from "../names.ts";
 import { patiently } from "../patience.ts";
+import { repeatMs, sayWorking } from "./control.ts";
 import { createInboxSink, type InboxSinkOptions } from "./inbox-sink.ts";
 
 export interface RequestWayOptions extends InboxSinkOptions {
@@ -39,7 +43,7 @@ const silent: ReplySink = {
 
 /** Subscribes to the request subjects of a method. */
 export function openRequestWay(method: Method, options: RequestWayOptions): RequestWay {
-  const { nc, dispatcher, queue, log } = options;
+  const { nc, clock, dispatcher, queue, log } = options;
   const capacity = method.contract.concurrency;
   const waiting: Incoming[] = [];
   const replies = new WeakMap<Incoming, string>();
@@ -57,11 +61,24 @@ export function openRequestWay(method: Method, options: RequestWayOptions): Requ
     },
   };
 
+  let told = 0;
+  const keepAlive: Ticking = {
+    tick(now) {
+      if (now - told < repeatMs) return;
+      told = now;
+      for (const incoming of waiting) {
+        const replyTo = replies.get(incoming);
+        if (replyTo !== undefined && incoming.headers?.has(headers.control)) sayWorking(nc, replyTo); // I2
+      }
+    },
+  };
+
   const run = async (incoming: Incoming): Promise<void> => {
     running += 1;
     await dispatcher.dispatch(incoming, way);
     running -= 1;
     const next = waiting.shift();
+    if (waiting.length === 0) clock.delete(keepAlive);
     if (next) void run(next);
     else if (running === 0) {
       for (const resolve of whenIdle) resolve();
@@ -69,9 +86,17 @@ export function openRequestWay(method: Method, options: RequestWayOptions): Requ
     }
   };
 
+  const enqueue = (incoming: Incoming): void => {
+    if (waiting.length === 0) {
+      told = performance.now();
+      clock.add(keepAlive);
+    }
+    waiting.push(incoming);
+  };
+
   const accept = (incoming: Incoming): void => {
     if (running < capacity) void run(incoming);
-    else if (waiting.length < capacity * 2) waiting.push(incoming);
+    else if (waiting.length < capacity * 2) enqueue(incoming);
     else void way.reject(incoming, allTaken, {});
   };
 
@@ -103,6 +128,7 @@ export function openRequestWay(method: Method, options: RequestWayOptions): Requ
       await patiently(Promise.all(subscriptions.map((subscription) => subscription.drain())));
     },
     refuseQueued(error) {
+      clock.delete(keepAlive);
       for (const incoming of waiting.splice(0)) void way.reject(incoming, error, {});
     },
     idle() {
