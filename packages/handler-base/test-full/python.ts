@@ -77,7 +77,9 @@ async function run(program: string, args: readonly string[]): Promise<string> {
       .setEncoding("utf8")
       .on("data", (text: string) => void (said[name] = (said[name] + text).slice(-10_000)));
   }
-  child.once("error", reject);
+  child.once("error", (reason) =>
+    reject(new Error(`${program} cannot be run (${reason.message}): install python3 with venv and pip`)),
+  );
   child.once("close", (code, signal) =>
     code === 0
       ? resolve(said.stdout)
