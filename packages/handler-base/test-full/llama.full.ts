@@ -4,6 +4,7 @@ import { openLlm, type Llm, type LlmDelta } from "../src/inference/index.ts";
 import { failure } from "../test/inference/server.ts";
 import { startPython, type PythonServer } from "./server.ts";
 
+const opened = new AsyncDisposableStack();
 let server: PythonServer;
 let llm: Llm;
 beforeAll(async () => {
@@ -13,12 +14,10 @@ beforeAll(async () => {
     readyPath: "/health",
     readyWithinMs: 120_000,
   });
-  llm = openLlm({ urls: [`${server.url}/v1`], model: "smollm2" });
+  opened.use(server);
+  llm = opened.use(openLlm({ urls: [`${server.url}/v1`], model: "smollm2" }));
 });
-afterAll(async () => {
-  await llm[Symbol.asyncDispose]();
-  await server[Symbol.asyncDispose]();
-});
+afterAll(() => opened.disposeAsync());
 
 const signal = (): AbortSignal => new AbortController().signal;
 const question = (content: string, max_tokens: number) => ({

@@ -5,6 +5,7 @@ import { storeCases } from "../test/vector/conformance.ts";
 import { failure } from "../test/inference/server.ts";
 import { startPython, type PythonServer } from "./server.ts";
 
+const opened = new AsyncDisposableStack();
 let server: PythonServer;
 let store: VectorStore;
 beforeAll(async () => {
@@ -14,12 +15,10 @@ beforeAll(async () => {
     readyPath: "/",
     readyWithinMs: 120_000,
   });
-  store = openMilvus({ url: server.url });
+  opened.use(server);
+  store = opened.use(openMilvus({ url: server.url }));
 });
-afterAll(async () => {
-  await store[Symbol.asyncDispose]();
-  await server[Symbol.asyncDispose]();
-});
+afterAll(() => opened.disposeAsync());
 
 test.each(storeCases.map((each, at) => ({ ...each, collection: `c${at}` })))(
   "Milvus $name",

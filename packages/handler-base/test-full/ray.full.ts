@@ -7,9 +7,10 @@ import { openEmbeddings, openLlm, type LlmOptions, type RequestEnd } from "../sr
 import { failure } from "../test/inference/server.ts";
 import { startPython, type PythonServer } from "./server.ts";
 
+const opened = new AsyncDisposableStack();
 let ray: PythonServer;
-beforeAll(async () => void (ray = await startRay()));
-afterAll(async () => ray[Symbol.asyncDispose]());
+beforeAll(async () => void (ray = opened.use(await startRay())));
+afterAll(() => opened.disposeAsync());
 
 /** Ready when the application that is deployed last answers. */
 const startRay = (env: Record<string, string> = {}): Promise<PythonServer> =>
