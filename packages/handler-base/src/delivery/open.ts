@@ -43,7 +43,12 @@ export async function openDurablePath(options: DeliveryOptions): Promise<Durable
   const connection = watchConnection(nc);
   const settle = createSettle({ publisher, names, log });
   const pulled = methods.flatMap((method) => consumersOf(method, options));
-  const shared = { nc, connection, recreate, log, dispatcher, way };
+  let making: Promise<void> | undefined;
+  const recreateOnce = (signal: AbortSignal) =>
+    (making ??= recreate(signal).finally(() => {
+      making = undefined;
+    }));
+  const shared = { nc, connection, recreate: recreateOnce, log, dispatcher, way };
   const consumers = pulled.map(({ method, ...one }) =>
     startConsumer({
       ...shared,

@@ -8,9 +8,9 @@
 import { createInbox, type Msg, type NatsConnection } from "@nats-io/nats-core";
 import { giveBack } from "./delivery.ts";
 
-/** Why an inbox was lost: `missing` = there is no such consumer (or no JetStream yet). */
+/** Why an inbox was lost: `missing` = the consumer was deleted; `unanswered` = nobody serves it: it is gone, or has no leader at the moment. */
 export interface Loss {
-  readonly reason: "missing" | "refused" | "silent" | "disconnected" | "stopped";
+  readonly reason: "missing" | "unanswered" | "refused" | "silent" | "disconnected" | "stopped";
   /** What the server said, in its words; empty where it said nothing. */
   readonly detail: string;
   /** Whether anything was heard before. */
@@ -72,7 +72,7 @@ export function openPullInbox(options: PullInboxOptions): PullInbox {
         return options.onExpired();
       }
       case 503:
-        return lose("missing", "no responders");
+        return lose("unanswered", "no responders");
       default:
         return lose(deleted.test(detail) ? "missing" : "refused", `${code} ${detail}`);
     }

@@ -6,7 +6,7 @@
 //     so the last acknowledgement carries the request.
 // I3  After `stop` nothing is started; what still arrives is given back at once.
 // I4  It never gives up: a lost inbox is replaced after a wait of 200 ms that doubles up to 30 s, at once after a reconnect, and a
-//     consumer that is gone is made again first.
+//     consumer that is gone is made again first. Making it takes long where leaders are missing: an election is waited for instead.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Msg, NatsConnection } from "@nats-io/nats-core";
 import { HandlerError } from "../error.ts";
@@ -44,6 +44,9 @@ export interface Pull {
 
 const firstWaitMs = 200;
 const longestWaitMs = 30_000;
+/** A consumer that nobody serves may only wait for the election of its leader: for so long it is asked again every second at least. */
+const electionMs = 6000;
+const longestElectionWaitMs = 1000;
 const ackPayload = new TextEncoder().encode("+ACK");
 
 export function startPull(options: PullOptions): Pull {
@@ -116,16 +119,25 @@ export function startPull(options: PullOptions): Pull {
   const supervise = async () => {
     const { signal } = stopping;
     let waitMs = firstWaitMs;
+    let unansweredSince: number | undefined;
     for (;;) {
       await connection.untilConnected(signal);
       const loss = await session();
       signal.throwIfAborted();
-      log.warn({ stream: options.stream, consumer: options.consumer, ...loss }, "pulling was interrupted");
+      const unanswered = loss.reason === "unanswered";
+      const again = unanswered && unansweredSince !== undefined; // one line an outage is enough
+      log[again ? "debug" : "warn"](
+        { stream: options.stream, consumer: options.consumer, ...loss },
+        "pulling was interrupted",
+      );
       if (loss.heard) waitMs = firstWaitMs;
       if (loss.reason === "disconnected") continue;
       await sleep(waitMs * (0.8 + 0.4 * Math.random()), undefined, { signal });
-      waitMs = Math.min(longestWaitMs, waitMs * 2);
-      if (loss.reason !== "missing") continue;
+      waitMs = Math.min(unanswered ? longestElectionWaitMs : longestWaitMs, waitMs * 2);
+      unansweredSince = unanswered ? (unansweredSince ?? performance.now()) : undefined;
+      const lasts = unansweredSince !== undefined && performance.now() - unansweredSince > electionMs;
+      if (loss.reason !== "missing" && !lasts) continue;
+      unansweredSince = undefined;
       try {
         await options.recreate(signal);
       } catch (reason) {

@@ -174,10 +174,14 @@ describe("a pull loop", { timeout: 60_000 }, () => {
     expect(made).toBe(2);
   });
 
-  test("waits for a stream that is made later", async () => {
+  test("waits for a consumer that nobody serves for a moment, as in an election, without making it anew", async () => {
     const { seen, onMessage } = counting();
-    pullFrom(bench, { slots: 4, onMessage, recreate: () => Promise.resolve() });
-    await sleep(500);
+    let made = 0;
+    const recreate = () => Promise.resolve(void (made += 1));
+    const { lines } = pullFrom(bench, { slots: 4, onMessage, recreate });
+    await sleep(2500);
+    expect(made).toBe(0);
+    expect(lines.filter(({ level }) => level === "warn")).toHaveLength(1);
     await bench.prepare();
     await bench.publish(10);
     await until(() => seen.size === 10);
