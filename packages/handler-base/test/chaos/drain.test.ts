@@ -188,7 +188,8 @@ describe("SIGTERM", { timeout: 120_000 }, () => {
   });
 
   test("ends a replica whose server has fallen silent", async () => {
-    const replica = await start({ ...patient, SHUTDOWN_GRACE: "1s" });
+    // A silent server cannot be told anything: what was in flight comes again after the ack wait.
+    const replica = await start({ ACK_WAIT: "2s", SHUTDOWN_GRACE: "1s" });
     await oracle.ask("once", { requestId: "q1", text: "q1", delayMs: 1500 });
     await until(
       () => runs.all.length === 1,

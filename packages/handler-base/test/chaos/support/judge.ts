@@ -39,7 +39,7 @@ export function judge({ oracle, runs, kills }: Evidence): Verdict {
     const [final, ...others] = oracle.finals(id);
     if (others.length > 0) severalFinals.push(`${id}: ${others.length + 1}`);
     if (asked && final) {
-      const expected = oracle.frames(id).length > 0 ? counted(asked.text, framesOfCount) : asked.text;
+      const expected = asked.method === "count" ? counted(asked.text, framesOfCount) : asked.text;
       const { error, text } = final.answer;
       const killed = kills.filter(({ at }) => at > asked.at && at < final.at).length;
       if (error ? killed < maxAttempts : text !== expected) {

@@ -11,6 +11,8 @@ export interface Told {
   /** `ok`, `wrong` for an answer to something else, or the code of the error. */
   readonly outcome: string;
   readonly message: string;
+  /** `performance.now()` of its begin. */
+  readonly begun: number;
   /** How long its caller waited beyond the time that the handler takes, ms. */
   readonly extraMs: number;
 }
@@ -68,7 +70,7 @@ export function startLoad({ oracle, nc, everyMs }: LoadOptions): Load {
       outcome = error.code;
       message = error.message;
     }
-    told.push({ method, outcome, message, extraMs: performance.now() - begun - 160 });
+    told.push({ method, outcome, message, begun, extraMs: performance.now() - begun - 160 });
   }
 
   const publish = async () => {

@@ -15,6 +15,7 @@ import {
 
 export interface Asked {
   readonly id: string;
+  readonly method: "say" | "once" | "count";
   readonly text: string;
   /** `performance.now()` at which the stream had it. */
   readonly at: number;
@@ -29,7 +30,7 @@ export interface Oracle {
   readonly asked: ReadonlyMap<string, Asked>;
   /** Publishes a request until a stream has it. */
   readonly ask: (
-    method: "say" | "once" | "count",
+    method: Asked["method"],
     request: MessageInitShape<typeof EchoRequestSchema> & { requestId: string },
     signal?: AbortSignal,
   ) => Promise<void>;
@@ -41,7 +42,6 @@ export interface Oracle {
   readonly untilAllAnswered: (withinMs: number) => Promise<void>;
 }
 
-/** `durable` names a stream to keep what is published on response subjects, for tests that cut the oracle off. */
 export async function openOracle(nc: NatsConnection): Promise<Oracle> {
   const asked = new Map<string, Asked>();
   const finals = new Map<string, HeardFinal[]>();
@@ -81,7 +81,7 @@ export async function openOracle(nc: NatsConnection): Promise<Oracle> {
         }
         await sleep(100, undefined, signal && { signal });
       }
-      asked.set(request.requestId, { id: request.requestId, text: request.text ?? "", at: performance.now() });
+      asked.set(request.requestId, { id: request.requestId, method, text: request.text ?? "", at: performance.now() });
     },
     finals: (id) => finals.get(id) ?? [],
     frames: (id) => frames.get(id) ?? [],
