@@ -10,6 +10,8 @@ export interface RerankerOptions {
   readonly vectors?: SentenceVectors;
 }
 
+/** What a document keeps of its score when its best sentence stands in a better one, too: it adds little. */
+const echo = 0.7;
 const weights = { said: 0.25, around: 0.3, close: 0.45 };
 
 export function createReranker({ rarity, vectors }: RerankerOptions): RerankEngine {
@@ -18,14 +20,20 @@ export function createReranker({ rarity, vectors }: RerankerOptions): RerankEngi
     concurrency: 4,
     async score(query, documents, { signal }) {
       const sources = documents.map((text, at) => ({ number: at + 1, heading: "", text }));
-      const scores = documents.map(() => 0);
       const evidence = await findEvidence(query, questionTerms(query, rarity), sources, {
         ...(vectors && { vectors }),
         signal,
       });
-      for (const { source, said, around, close = 0 } of evidence) {
+      const best = new Map<number, { text: string; score: number }>();
+      for (const { source, text, said, around, close = 0 } of evidence) {
         const score = weights.said * said + weights.around * around + weights.close * Math.max(0, close);
-        scores[source.number - 1] = Math.max(scores[source.number - 1] ?? 0, score);
+        if (score > (best.get(source.number)?.score ?? 0)) best.set(source.number, { text, score });
+      }
+      const heard = new Set<string>();
+      const scores = documents.map(() => 0);
+      for (const [number, { text, score }] of [...best].toSorted(([, a], [, b]) => b.score - a.score)) {
+        scores[number - 1] = heard.has(text) ? score * echo : score;
+        heard.add(text);
       }
       return scores;
     },

