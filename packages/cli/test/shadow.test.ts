@@ -65,7 +65,7 @@ test("each request is answered by both and compared; nothing is published on the
       if (said.includes("listening on")) resolve();
     });
   });
-  await listening;
+  await Promise.race([listening, running.exited]); // a command that ended fails below
   log.failing.set("question 4", "not_found");
   nc.publish(
     "ai.chat.request",

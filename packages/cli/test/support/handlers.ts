@@ -43,6 +43,7 @@ export function startHandlers(args: readonly string[], { env = {}, input, cwd }:
     stdio: ["pipe", "pipe", "pipe"],
     ...(cwd !== undefined && { cwd }),
   });
+  child.stdin.on("error", () => undefined); // a command that reads nothing may have left
   child.stdin.end(input ?? "");
   const exited = once(child, "close").then(([code]: unknown[]) => (typeof code === "number" ? code : null));
   return {
