@@ -32,16 +32,3 @@ export function connectionOptions(config: BaseConfig, name: string): ConnectionO
     ...(Object.keys(tls).length > 0 && { tls }),
   };
 }
-
-/** Readiness: whether the server is there. */
-export function connectionCheck(nc: NatsConnection): () => string | undefined {
-  let connected = true;
-  void (async () => {
-    for await (const { type } of nc.status()) {
-      if (type === "disconnect") connected = false;
-      if (type === "reconnect") connected = true;
-    }
-    connected = false;
-  })();
-  return () => (connected ? undefined : "not connected");
-}
