@@ -1,7 +1,19 @@
 // The wire from before protobuf: a MessagePack map with the fields by their proto names. An adapter at the edge: inside there are only
 // messages.
-import { create, isMessage, ScalarType, type DescField, type DescMessage, type Message } from "@bufbuild/protobuf";
+//
+// I1  What comes out can be written as protobuf: a fraction or a NaN where a whole number is due is the publisher's fault, and must not
+//     come to light later as one of ours.
+import {
+  create,
+  isMessage,
+  ScalarType,
+  toBinary,
+  type DescField,
+  type DescMessage,
+  type Message,
+} from "@bufbuild/protobuf";
 import { decode as unpack, encode as pack } from "@msgpack/msgpack";
+import { checkItems } from "./message-pack-size.ts";
 
 const limits = {
   maxStrLength: 16_777_216,
@@ -13,7 +25,10 @@ const limits = {
 
 /** A message from a map. Unknown keys are passed over; a value of the wrong kind throws an Error that names the field. */
 export function decode(desc: DescMessage, data: Uint8Array): Message {
-  return fromMap(desc, unpack(data, limits), 0);
+  checkItems(data);
+  const message = fromMap(desc, unpack(data, limits), 0);
+  toBinary(desc, message); // I1: throws
+  return message;
 }
 
 /** A map with every field that is set, by its proto name. */
