@@ -8,12 +8,13 @@ import type { Msg } from "@nats-io/nats-core";
 import type { Method } from "../call.ts";
 import type { Dispatcher, Way } from "../dispatch.ts";
 import { HandlerError } from "../error.ts";
+import { storedHeadersOf } from "../header-block.ts";
 import type { Logger } from "../log.ts";
 import type { Names } from "../names.ts";
 import type { Publisher } from "../publisher.ts";
 import { writeDeadLetter } from "./dead-letter.ts";
 import type { Delivery } from "./delivery.ts";
-import { arrivedFrom, readHeaders, type Kind, type Stored } from "./incoming.ts";
+import { arrivedFrom, type Kind, type Stored } from "./incoming.ts";
 import { startPull, type Pull, type PullOptions } from "./pull.ts";
 import { triedTooOften } from "./settlement.ts";
 
@@ -127,7 +128,7 @@ async function read(jsm: JetStreamManager, { stream, seq, deliveries }: Advisory
     seq,
     subject: message.subject,
     data: message.data,
-    headers: readHeaders(() => message.header),
+    headers: storedHeadersOf(message),
     timeMs: message.time.getTime(),
     deliveries,
   };
