@@ -48,6 +48,7 @@ const incoming: Incoming = {
   pattern: undefined,
   data: toBinary(EchoRequestSchema, create(EchoRequestSchema, { requestId: "r", userId: "u", text: "x".repeat(900) })),
   headers: given,
+  replyTo: undefined,
   attempt: 1,
   lastAttempt: true,
   publishedAt: Date.now(),

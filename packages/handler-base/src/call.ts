@@ -30,6 +30,8 @@ export interface Incoming {
   readonly pattern: SubjectPattern | undefined;
   readonly data: Uint8Array;
   readonly headers: MsgHdrs | undefined;
+  /** Inbox that the caller waits at; undefined where nobody does. Events have none: their answers go to public subjects. */
+  readonly replyTo: string | undefined;
   /** Deliveries before this one included, and attempts of earlier copies. */
   readonly attempt: number;
   /** True if this failing attempt would be the last. */

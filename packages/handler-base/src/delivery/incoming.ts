@@ -2,9 +2,11 @@
 //
 // I1  What the library writes into retry copies is believed only on the retry stream, where nobody else may publish. On streams that
 //     strangers publish to, the same headers are taken off: by them a publisher could speak for another user or skip its attempts.
+// I2  Only calls on the durable subjects, which match no event pattern, may name an inbox for their answers, and nothing but an inbox.
 import { Match, headers as natsHeaders, type Msg, type MsgHdrs } from "@nats-io/nats-core";
 import type { Incoming, Method } from "../call.ts";
 import { covers } from "../contract.ts";
+import { headersOf } from "../header-block.ts";
 import { headers } from "../names.ts";
 
 /** Which stream a consumer pulls from: the contract's, the handler's private retries, or the durable fallback of request subjects. */
@@ -55,19 +57,10 @@ export function storedOf(message: Msg): Stored {
     seq: Number(seq),
     subject: message.subject,
     data: message.data,
-    headers: readHeaders(() => message.headers),
+    headers: headersOf(message),
     timeMs: Number(nanoseconds) / 1e6,
     deliveries: Number(deliveries),
   };
-}
-
-/** Headers, or none where they cannot be read: a payload without any is always enough. */
-export function readHeaders(read: () => MsgHdrs | undefined): MsgHdrs | undefined {
-  try {
-    return read();
-  } catch {
-    return undefined; // names that the client library refuses; nothing of ours is among them
-  }
 }
 
 /** The call that a message asks for. */
@@ -77,6 +70,7 @@ export function arrivedFrom(stored: Stored, method: Method, kind: Kind): Arrived
   const trusted = kind === "retry" ? given : undefined;
   if (given && !trusted) for (const name of privateHeaders) given.delete(name, Match.IgnoreCase);
   const subject = trusted?.get(headers.originalSubject) || stored.subject;
+  const pattern = method.contract.events.find((event) => covers(event.pattern.filter, subject))?.pattern;
   const attempt = wholeNumber(trusted?.get(headers.attempt), 1) + stored.deliveries - 1;
   return {
     origin: trusted?.get(headers.origin) || own,
@@ -84,15 +78,21 @@ export function arrivedFrom(stored: Stored, method: Method, kind: Kind): Arrived
       method,
       way: "event",
       subject,
-      pattern: method.contract.events.find(({ pattern }) => covers(pattern.filter, subject))?.pattern,
+      pattern,
       data: stored.data,
       headers: given,
+      replyTo: pattern === undefined ? inboxIn(given) : undefined, // I2
       attempt,
       lastAttempt: attempt >= method.contract.retry.maxAttempts,
       publishedAt: wholeNumber(trusted?.get(headers.publishedAt), stored.timeMs),
       fallbackId: kind === "retry" ? undefined : own,
     },
   };
+}
+
+function inboxIn(given: MsgHdrs | undefined): string | undefined {
+  const inbox = given?.get(headers.replyTo);
+  return inbox && /^_INBOX[\w-]*(\.[\w-]+){1,4}$/.test(inbox) ? inbox : undefined;
 }
 
 /** Headers for a message made of another: what publishers gave, without what belongs to one message only. */

@@ -8,18 +8,16 @@ import type { Message } from "@bufbuild/protobuf";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { answerHeaders, errorAnswer, errorFrame, setErrorHeaders } from "../answer.ts";
 import type { FramePublisher } from "../answers/frames.ts";
-import { isFinal, type Call, type Incoming, type ReplySink } from "../call.ts";
+import { isFinal, type Call, type ReplySink } from "../call.ts";
 import { encode } from "../codec.ts";
-import { isAnsweredOnce, type Known, type Way } from "../dispatch.ts";
+import { isAnsweredOnce, type Way } from "../dispatch.ts";
 import type { HandlerError } from "../error.ts";
 import { headers } from "../names.ts";
 import { createInboxSink, type InboxSinkOptions } from "./inbox-sink.ts";
-import { replyWithError } from "./request-way.ts";
+import { rejectInPublic, rejectToInbox } from "./reject.ts";
 
 export interface EventWayOptions extends InboxSinkOptions {
   readonly frames: FramePublisher;
-  /** First tokens of the durable subjects: only messages there may name an inbox. */
-  readonly durablePrefix: string;
 }
 
 /** The way of all events of a process. */
@@ -27,15 +25,13 @@ export function createEventWay(options: EventWayOptions): Way {
   const { nc } = options;
   return {
     open(call) {
-      const inbox = inboxOf(call.incoming, options.durablePrefix);
-      if (inbox === undefined) return new EventSink(nc, call, options.frames);
-      return createInboxSink(call, inbox, options);
+      const { replyTo } = call.incoming;
+      return replyTo === undefined ? new EventSink(nc, call, options.frames) : createInboxSink(call, replyTo, options);
     },
     reject(incoming, error, known) {
       if (!isFinal(error, incoming)) return;
-      const inbox = inboxOf(incoming, options.durablePrefix);
-      if (inbox !== undefined) replyWithError(nc, incoming.method, inbox, error, known);
-      else publishRejection(nc, incoming, error, known);
+      if (incoming.replyTo === undefined) rejectInPublic(nc, incoming, error, known);
+      else rejectToInbox(nc, incoming, error, known);
     },
   };
 }
@@ -81,40 +77,4 @@ class EventSink implements ReplySink {
     this.#nc.publish(responseSubject, encode(desc, errorAnswer(desc, error, requestId), contentType), { headers: out });
     await this.#nc.flush();
   }
-}
-
-/** An error about a message that never became a call: on the legal response subject if it is known, else where the id would stand as `_invalid`. */
-function publishRejection(
-  nc: NatsConnection,
-  { method, fallbackId }: Incoming,
-  error: HandlerError,
-  known: Known,
-): void {
-  const reply = method.contract.reply;
-  if (reply === undefined) return;
-  // The id that stands in for a missing one is not where its publisher listens.
-  const statedId = known.requestId === fallbackId ? undefined : known.requestId;
-  const token = (field: string) =>
-    field === "user_id"
-      ? (known.caller?.userId ?? "_invalid")
-      : field === "request_id"
-        ? (statedId ?? "_invalid")
-        : "_invalid";
-  const tokens = reply.subject.tokens.map((text) =>
-    text.startsWith("{") ? token(text.slice(1, -1)) || "_invalid" : text,
-  );
-  const desc = method.folded?.output ?? method.output;
-  const type = known.contentType ?? "application/x-protobuf";
-  const body = encode(desc, errorAnswer(desc, error, known.requestId ?? ""), type);
-  nc.publish(known.responseSubject ?? tokens.join("."), body, {
-    headers: setErrorHeaders(answerHeaders(desc, type), error),
-  });
-}
-
-/** The inbox of a durable call. Only messages on the durable subject may name one, and only an inbox: nothing else is published to. */
-function inboxOf({ headers: given, subject }: Incoming, durablePrefix: string): string | undefined {
-  const origin = given?.get(headers.originalSubject) || subject;
-  if (!origin.startsWith(durablePrefix)) return undefined;
-  const inbox = given?.get(headers.replyTo);
-  return inbox && /^_INBOX[\w-]*(\.[\w-]+){1,4}$/.test(inbox) ? inbox : undefined;
 }

@@ -3,19 +3,18 @@
 // I1  At most `concurrency` calls run; at most twice as many wait. What comes beyond is answered RESOURCE_EXHAUSTED at once.
 // I2  A typed caller that waits for a slot gets keep-alives as one does whose call runs: else it would take the service for dead.
 // I3  Once stopped, nothing new is taken: what is queued still runs within the shutdown's grace, and is answered with the stop after it.
-import { headers as natsHeaders, type Msg, type NatsConnection, type Subscription } from "@nats-io/nats-core";
-import { answerHeaders, errorAnswer, setErrorHeaders } from "../answer.ts";
+import type { Msg, Subscription } from "@nats-io/nats-core";
 import type { Incoming, Method, ReplySink } from "../call.ts";
-import { encode, type ContentType } from "../codec.ts";
-import { readHeaders } from "../delivery/incoming.ts";
-import type { Dispatcher, Known, Way } from "../dispatch.ts";
+import type { Dispatcher, Way } from "../dispatch.ts";
 import { HandlerError } from "../error.ts";
+import { headersOf } from "../header-block.ts";
 import type { Ticking } from "../live-call.ts";
 import type { Logger } from "../log.ts";
 import { headers } from "../names.ts";
 import { patiently } from "../patience.ts";
 import { repeatMs, sayWorking } from "./control.ts";
 import { createInboxSink, type InboxSinkOptions } from "./inbox-sink.ts";
+import { rejectToInbox } from "./reject.ts";
 
 export interface RequestWayOptions extends InboxSinkOptions {
   readonly dispatcher: Dispatcher;
@@ -46,19 +45,15 @@ export function openRequestWay(method: Method, options: RequestWayOptions): Requ
   const { nc, clock, dispatcher, queue, log } = options;
   const capacity = method.contract.concurrency;
   const waiting: Incoming[] = [];
-  const replies = new WeakMap<Incoming, string>();
   let running = 0;
   let whenIdle: (() => void)[] = [];
 
   const way: Way = {
     open(call) {
-      const replyTo = replies.get(call.incoming);
+      const { replyTo } = call.incoming;
       return replyTo === undefined ? silent : createInboxSink(call, replyTo, options);
     },
-    reject(incoming, error, known) {
-      const replyTo = replies.get(incoming);
-      if (replyTo !== undefined) replyWithError(nc, method, replyTo, error, known);
-    },
+    reject: (incoming, error, known) => rejectToInbox(nc, incoming, error, known),
   };
 
   let told = 0;
@@ -66,9 +61,8 @@ export function openRequestWay(method: Method, options: RequestWayOptions): Requ
     tick(now) {
       if (now - told < repeatMs) return;
       told = now;
-      for (const incoming of waiting) {
-        const replyTo = replies.get(incoming);
-        if (replyTo !== undefined && incoming.headers?.has(headers.control)) sayWorking(nc, replyTo); // I2
+      for (const { replyTo, headers: given } of waiting) {
+        if (replyTo !== undefined && given?.has(headers.control)) sayWorking(nc, replyTo); // I2
       }
     },
   };
@@ -108,9 +102,7 @@ export function openRequestWay(method: Method, options: RequestWayOptions): Requ
           log.error({ error, subject }, "a request subscription failed");
           return;
         }
-        const incoming = incomingOf(message, method);
-        if (message.reply) replies.set(incoming, message.reply);
-        accept(incoming);
+        accept(incomingOf(message, method));
       },
     }),
   );
@@ -148,28 +140,11 @@ function incomingOf(message: Msg, method: Method): Incoming {
     subject: message.subject,
     pattern: undefined,
     data: message.data,
-    headers: readHeaders(() => message.headers),
+    headers: headersOf(message),
+    replyTo: message.reply || undefined,
     attempt: 1,
     lastAttempt: true,
     publishedAt: Date.now(),
     fallbackId: undefined,
   };
-}
-
-/** An error answer to an inbox, for a message that never became a call. */
-export function replyWithError(
-  nc: NatsConnection,
-  method: Method,
-  replyTo: string,
-  error: HandlerError,
-  known: Known,
-): void {
-  const type: ContentType = known.contentType ?? "application/x-protobuf";
-  const { output } = method;
-  const out = setErrorHeaders(answerHeaders(output, type), error);
-  const body = encode(output, errorAnswer(output, error, known.requestId ?? ""), type);
-  nc.publish(replyTo, body, { headers: out });
-  if (method.handler.kind === "server_streaming") {
-    nc.publish(replyTo, new Uint8Array(), { headers: setErrorHeaders(natsHeaders(), error) });
-  }
 }

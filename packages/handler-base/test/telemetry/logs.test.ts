@@ -59,6 +59,7 @@ test("a line of a call has the ids of its trace; a line of no call has none", as
     pattern: undefined,
     data: toBinary(EchoRequestSchema, create(EchoRequestSchema, { requestId: "l1" })),
     headers: given,
+    replyTo: undefined,
     attempt: 1,
     lastAttempt: true,
     publishedAt: Date.now(),

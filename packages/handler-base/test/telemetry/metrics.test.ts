@@ -113,6 +113,7 @@ test("counts retries, redeliveries and dead letters of events", () => {
     pattern: undefined,
     data: new Uint8Array(),
     headers: undefined,
+    replyTo: undefined,
     publishedAt: 0,
     fallbackId: undefined,
   };
