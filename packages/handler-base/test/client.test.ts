@@ -1,5 +1,6 @@
 // The typed client: durable fallback, large payloads, deadlines, a service that dies or is full.
 import { setTimeout as sleep } from "node:timers/promises";
+import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { startNats, type NatsFixture } from "@pipeline/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -73,6 +74,27 @@ describe("a call", { timeout: 60_000 }, () => {
     await sleep(300);
     await start();
     expect((await pending).text).toBe("b");
+  });
+
+  test("that is canceled on the durable subject ends the work and leaves no dead letter", async () => {
+    const first = await start();
+    await first.stop();
+    const leaving = new AbortController();
+    const pending = createClient(EchoService, nc).say({ delayMs: 30_000 }, { signal: leaving.signal });
+    const outcome = pending.catch((reason: unknown) => reason);
+    await start();
+    await until(() => log.begun === 1);
+    leaving.abort();
+    expect(await outcome).toMatchObject({ code: "canceled" });
+    await until(() => log.aborted === 1);
+    const { streams } = await jetstreamManager(nc);
+    const left = async (stream: string) => (await streams.info(stream)).state.messages;
+    await until(
+      async () => (await left("INTERACTIVE_ECHO")) === 0,
+      () => log,
+      10_000,
+    );
+    expect(await left("DLQ_ECHO")).toBe(0);
   });
 
   test("ends with its deadline, and the handler's signal aborts", async () => {

@@ -1,14 +1,15 @@
 // What becomes of a message after its call: one table, and nothing else decides.
 //
-// | outcome                                      | decision                                                        |
-// |----------------------------------------------|-----------------------------------------------------------------|
-// | ok                                           | ack                                                             |
-// | the service is stopping                      | give back at once; on the last attempt: a copy of the same attempt |
-// | delivered more often than there are attempts | dead letter `max_deliveries`, term                              |
-// | an error that no attempt can mend            | dead letter, term                                               |
-// | another error, last attempt                  | dead letter, term                                               |
-// | another error, next attempt in under 2 s     | give back with the delay                                        |
-// | another error, next attempt later            | a scheduled copy of the next attempt, ack                       |
+// | outcome                                                           | decision                                                           |
+// |-------------------------------------------------------------------|--------------------------------------------------------------------|
+// | ok                                                                | ack                                                                |
+// | the service is stopping                                           | give back at once; on the last attempt: a copy of the same attempt |
+// | its caller canceled it, or is gone from the inbox where it waited | ack: nobody would want it again                                    |
+// | delivered more often than there are attempts                      | dead letter `max_deliveries`, term                                 |
+// | an error that no attempt can mend                                 | dead letter, term                                                  |
+// | another error, last attempt                                       | dead letter, term                                                  |
+// | another error, next attempt in under 2 s                          | give back with the delay                                           |
+// | another error, next attempt later                                 | a scheduled copy of the next attempt, ack                          |
 //
 // A message given back with a delay counts as pending until it is due, so that only short delays may; a scheduled copy counts nowhere.
 // The server's `max_deliver` is the contract's `max_attempts`: a delivery that ends in a crash counts as an attempt. A message that the
@@ -40,6 +41,7 @@ export function decide(outcome: Outcome, incoming: Incoming, retry: RetryContrac
   if (outcome.ok) return { kind: "ack" };
   const { error } = outcome;
   const { attempt, lastAttempt } = incoming;
+  if (error.code === "canceled" && incoming.replyTo !== undefined) return { kind: "ack" };
   if (error === serviceStopping) {
     return lastAttempt ? { kind: "copy", attempt, delayMs: 0 } : { kind: "nak", delayMs: 0 };
   }

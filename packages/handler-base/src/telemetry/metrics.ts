@@ -87,7 +87,7 @@ export function createMetrics(info: Readonly<Record<string, string>>): Metrics {
       if (outcome.ok) return;
       const decision = decide(outcome, incoming, retry, 0.5);
       if (decision.kind === "dead_letter") deadLetters.at(name, decision.cause).value += 1;
-      else retries.at(name, code).value += 1;
+      else if (decision.kind !== "ack") retries.at(name, code).value += 1;
     },
     modelRequest({ role, operation }) {
       const running = modelInFlight.at(role);

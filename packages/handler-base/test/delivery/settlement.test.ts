@@ -66,6 +66,11 @@ describe("a message whose call", () => {
     expect(decide(failed(serviceStopping), at(5), retry, 0.5)).toEqual({ kind: "copy", attempt: 5, delayMs: 0 });
   });
 
+  test("was canceled by a caller who waited at an inbox is wanted by nobody", () => {
+    const error = new HandlerError("the caller is gone", "canceled");
+    expect(decide(failed(error), { ...at(1), replyTo: "_INBOX.x" }, retry, 0.5)).toEqual({ kind: "ack" });
+  });
+
   test("was delivered more often than there are attempts is a dead letter of its own kind", () => {
     expect(decide(failed(triedTooOften), at(6), retry, 0.5)).toMatchObject({
       kind: "dead_letter",
