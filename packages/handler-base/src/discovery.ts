@@ -14,6 +14,7 @@ import type { Call, Incoming, Method, Outcome } from "./call.ts";
 import type { Logger } from "./log.ts";
 import type { Installation } from "./names.ts";
 import { patiently } from "./patience.ts";
+import { isInbox } from "./reply-subject.ts";
 
 export interface DiscoveryOptions {
   readonly nc: NatsConnection;
@@ -110,7 +111,7 @@ export async function openDiscovery(options: DiscoveryOptions): Promise<Discover
   const subscriptions = verbs.flatMap((verb): Subscription[] => {
     const answer = (error: Error | null, message: Msg) => {
       if (error) log.error({ error }, "a discovery subscription failed");
-      else if (message.reply) message.respond(JSON.stringify(answers[verb]()));
+      else if (message.reply && isInbox(message.reply)) message.respond(JSON.stringify(answers[verb]()));
     };
     return [`$SRV.${verb}`, `$SRV.${verb}.${name}`, `$SRV.${verb}.${name}.${id}`].map((subject) =>
       nc.subscribe(subject, { callback: answer }),

@@ -8,6 +8,7 @@ import type { Incoming, Method } from "../call.ts";
 import { covers } from "../contract.ts";
 import { headersOf } from "../header-block.ts";
 import { headers } from "../names.ts";
+import { isInbox } from "../reply-subject.ts";
 
 /** Which stream a consumer pulls from: the contract's, the handler's private retries, or the durable fallback of request subjects. */
 export type Kind = "events" | "retry" | "interactive";
@@ -92,7 +93,7 @@ export function arrivedFrom(stored: Stored, method: Method, kind: Kind): Arrived
 
 function inboxIn(given: MsgHdrs | undefined): string | undefined {
   const inbox = given?.get(headers.replyTo);
-  return inbox && /^_INBOX[\w-]*(\.[\w-]+){1,4}$/.test(inbox) ? inbox : undefined;
+  return inbox && isInbox(inbox) ? inbox : undefined;
 }
 
 /** Headers for a message made of another: what publishers gave, without what belongs to one message only. */

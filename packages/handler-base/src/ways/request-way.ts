@@ -12,6 +12,7 @@ import type { Ticking } from "../live-call.ts";
 import type { Logger } from "../log.ts";
 import { headers } from "../names.ts";
 import { patiently } from "../patience.ts";
+import { isInbox } from "../reply-subject.ts";
 import { repeatMs, sayWorking } from "./control.ts";
 import { createInboxSink, type InboxSinkOptions } from "./inbox-sink.ts";
 import { rejectToInbox } from "./reject.ts";
@@ -100,6 +101,10 @@ export function openRequestWay(method: Method, options: RequestWayOptions): Requ
       callback: (error, message) => {
         if (error) {
           log.error({ error, subject }, "a request subscription failed");
+          return;
+        }
+        if (message.reply && !isInbox(message.reply)) {
+          log.warn({ method: method.contract.name }, "a request is passed over: its reply subject is no inbox");
           return;
         }
         accept(incomingOf(message, method));
