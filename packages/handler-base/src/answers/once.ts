@@ -3,12 +3,15 @@
 // I1  Whoever runs a request holds the claim on it, and looks for a stored answer after it got the claim, unless nobody had it before.
 // I2  Another user or another message under the same id gets `already_exists`, and nothing of the first one's answer.
 // I3  The claim is free when the call is over, whatever its end; a waiting duplicate then finds the answer, or runs the request itself.
-import type { Call, Outcome, ReplySink } from "../call.ts";
+// I4  A call that ends for good before it had the claim is answered too, unless it waited for somebody who has it and will answer.
+import { nuid } from "@nats-io/nats-core";
+import { isFinal, type Call, type Outcome, type ReplySink } from "../call.ts";
 import type { Once } from "../dispatch.ts";
 import { HandlerError } from "../error.ts";
 import { ClaimedSink } from "./claimed-sink.ts";
 import type { Finals, Question, StoredFinal } from "./finals.ts";
 import { isLease, type Lease, type Leases } from "./lease.ts";
+import { outlast } from "./outlast.ts";
 import { questionOf } from "./question.ts";
 import { answerAgain, hasInbox } from "./replay.ts";
 import type { Attach } from "./attach.ts";
@@ -20,6 +23,9 @@ export interface OnceOptions {
   readonly frames: FramePublisher;
   readonly attach: Attach;
 }
+
+/** How long storing an error may take after the call has ended, ms. */
+const storeErrorWithinMs = 10_000;
 
 type Execute = (sink: ReplySink) => Promise<Outcome>;
 
@@ -48,20 +54,37 @@ export function createOnce({ finals, leases, frames, attach }: OnceOptions): Onc
     return answerAgain(call, question, stored, sink, { finals, frames, attach });
   }
 
+  /** I4 */
+  async function storeError(call: Call, question: Question, error: HandlerError): Promise<void> {
+    if (error.code === "already_exists" || hasInbox(call) || !isFinal(error, call.incoming)) return;
+    const options = {
+      holder: nuid.next(),
+      attempt: call.incoming.attempt,
+      signal: AbortSignal.timeout(storeErrorWithinMs),
+    };
+    await finals.store(question, { ok: false, error }, options).catch(() => undefined); // the dead letter tells it
+  }
+
   return {
     async run(call, sink, execute) {
       const question = questionOf(call);
       const { signal } = call.context;
       const key = `claim.${question.key}`;
       const value = new TextEncoder().encode(question.fingerprint);
+      const look = () => outlast(call, () => finals.get(question));
+      const acquire = () => outlast(call, () => leases.acquire(key, value, { signal, onLost: call.abort }));
       let attached = false;
       for (;;) {
-        const looked = finals.get(question);
+        const looked = look();
         looked.catch(() => undefined); // awaited below, after the claim
-        const claim = await leases.acquire(key, value, { signal, onLost: call.abort });
+        const claim = await acquire().catch(async (reason: unknown) => {
+          const error = HandlerError.from(reason);
+          if (!attached) await storeError(call, question, error);
+          throw error;
+        });
         if (isLease(claim)) {
           try {
-            const stored = (await looked) ?? (claim.fresh ? undefined : await finals.get(question));
+            const stored = (await looked) ?? (claim.fresh ? undefined : await look());
             if (stored) return await serve(call, question, stored, sink);
             return await runClaimed(call, question, claim, sink, execute);
           } finally {

@@ -10,6 +10,7 @@ import type { Ordering } from "../dispatch.ts";
 import { requestKey } from "../names.ts";
 import type { Cells } from "./cells.ts";
 import { isLease, type Lease, type Leases } from "./lease.ts";
+import { outlast } from "./outlast.ts";
 
 export interface OrderingOptions {
   readonly leases: Leases;
@@ -60,7 +61,8 @@ export function createOrdering({ leases, cells, jsm, bucket }: OrderingOptions):
     async run(call: Call, orderingValue: string, execute: () => Promise<Outcome>): Promise<Outcome> {
       const { method, context } = call;
       const key = requestKey((method.source ?? method).contract.name, `${context.caller.userId}\0${orderingValue}`);
-      const taken = await leases.acquire(leaseKey(key), empty, { signal: context.signal, onLost: call.abort });
+      const options = { signal: context.signal, onLost: call.abort };
+      const taken = await outlast(call, () => leases.acquire(leaseKey(key), empty, options));
       const lease = isLease(taken) ? taken : await wait(call, key, taken.holder);
       try {
         return await execute();
