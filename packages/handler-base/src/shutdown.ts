@@ -8,8 +8,8 @@
 // I1  Every phase is bounded, so that stopping ends whatever a participant does: grace, then settleMs, then closeMs for all.
 // I2  A participant that fails is logged and holds up nobody else.
 // I3  Stopping is one promise however often it is asked for, and it never rejects.
-import { HandlerError } from "./error.ts";
 import type { Logger } from "./log.ts";
+import { serviceStopping } from "./stopping.ts";
 
 /** A part of the service that takes work or holds something open. All members are optional steps, in the order of a stop. */
 export interface Participant {
@@ -18,8 +18,8 @@ export interface Participant {
   readonly stopAccepting?: (signal: AbortSignal) => Promise<void> | void;
   /** Resolves when no work is in flight. The signal aborts when nobody waits for that any more. */
   readonly drain?: (signal: AbortSignal) => Promise<void>;
-  /** Ends all work in flight at once. */
-  readonly abort?: (reason: HandlerError) => void;
+  /** Ends all work in flight at once, with `serviceStopping` as the reason. */
+  readonly abort?: () => void;
   /** Flushes and closes. The signal aborts when the time for it is up. */
   readonly close?: (signal: AbortSignal) => Promise<void> | void;
 }
@@ -38,7 +38,7 @@ export interface ShutdownOptions {
 
 export interface Shutdown {
   readonly phase: Phase;
-  /** Aborts when the stop begins. */
+  /** Aborts when the stop begins; its reason is `serviceStopping`, so that a handler that listens to it costs its message no attempt. */
   readonly signal: AbortSignal;
   /** Joins. What others are built on joins first: it is closed last. Throws once the stop has begun. */
   add(participant: Participant): void;
@@ -65,7 +65,7 @@ export function createShutdown({ graceMs, settleMs = 2000, closeMs = 5000, log }
 
   async function runPhases(): Promise<void> {
     phase = "draining";
-    begun.abort(new HandlerError("the service is stopping", "unavailable"));
+    begun.abort(serviceStopping);
     const pending = new Set(participants);
     const draining = new AbortController();
     const drained = Promise.all(
@@ -78,8 +78,7 @@ export function createShutdown({ graceMs, settleMs = 2000, closeMs = 5000, log }
     if (!(await within(drained, graceMs, hurry.signal))) {
       phase = "aborting";
       log.warn({ participants: namesOf(pending) }, "work in flight did not end in time and is aborted");
-      const reason = new HandlerError("the service is stopping", "unavailable");
-      await Promise.all(participants.map((each) => guarded(each, "abort", () => each.abort?.(reason))));
+      await Promise.all(participants.map((each) => guarded(each, "abort", () => each.abort?.())));
       if (!(await within(drained, settleMs))) {
         log.error({ participants: namesOf(pending) }, "aborted work did not end; its messages come again");
       }
@@ -109,7 +108,7 @@ export function createShutdown({ graceMs, settleMs = 2000, closeMs = 5000, log }
     },
     signal: begun.signal,
     add(participant) {
-      if (phase !== "running") throw new HandlerError("the service is stopping", "unavailable");
+      if (phase !== "running") throw serviceStopping;
       participants.push(participant);
     },
     stop,

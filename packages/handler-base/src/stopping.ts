@@ -1,4 +1,4 @@
-// The one reason for an end that costs a message no attempt and its publisher no answer.
+// The one reason for an end that never gives a message up and costs its publisher no answer.
 import { HandlerError } from "./error.ts";
 
 /** Why calls end when the service stops. Compared by identity: an upstream's `unavailable` is something else. */

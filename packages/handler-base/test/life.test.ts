@@ -6,6 +6,7 @@ import { createClient, startService } from "../src/index.ts";
 import { HandlerError } from "../src/error.ts";
 import { createLogger } from "../src/log.ts";
 import { createShutdown } from "../src/shutdown.ts";
+import { serviceStopping } from "../src/stopping.ts";
 import { until } from "./delivery/support.ts";
 import { EchoService } from "./gen/echo/v1/echo_pb.ts";
 import { echo } from "./support/echo.ts";
@@ -134,7 +135,7 @@ describe("a shutdown", () => {
     let aborted = false;
     shutdown.add({ name: "slow", drain: () => new Promise(() => undefined), abort: () => void (aborted = true) });
     void shutdown.stop();
-    expect(shutdown.signal.aborted).toBe(true);
+    expect(shutdown.signal.reason).toBe(serviceStopping); // by which settlement knows it, whoever throws it
     await shutdown.stopNow();
     expect(aborted).toBe(true);
   });

@@ -1,6 +1,5 @@
 // The request subjects of a process: one way for each method, taken and stopped together.
 import type { Method } from "../call.ts";
-import type { HandlerError } from "../error.ts";
 import { serviceStopping } from "../stopping.ts";
 import { openRequestWay, type RequestWayOptions } from "./request-way.ts";
 
@@ -11,7 +10,7 @@ export interface RequestWays {
   queued(): number;
   stopAccepting(): Promise<void>;
   drain(): Promise<void>;
-  abort(reason: HandlerError): void;
+  abort(): void;
 }
 
 export function openRequestWays(methods: readonly Method[], options: RequestWayOptions): RequestWays {
