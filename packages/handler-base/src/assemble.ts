@@ -22,7 +22,7 @@ import { createPublisher } from "./publisher.ts";
 import type { ServeOptions } from "./serve.ts";
 import type { Shutdown } from "./shutdown.ts";
 import type { Telemetry } from "./telemetry/index.ts";
-import { loadValidator } from "./validation.ts";
+import { hasRules, loadValidator } from "./validation.ts";
 import { createEventWay } from "./ways/event-way.ts";
 import { openRequestWays } from "./ways/request-ways.ts";
 
@@ -140,7 +140,7 @@ export async function assemble<T extends BaseConfig>(
     },
     capacity: durable.capacity + requests.capacity,
   };
-  void loadValidator(); // the first request must not wait for it
+  if (methods.some(({ input }) => hasRules(input))) void loadValidator(); // the first request must not wait for it
   return { nc, healthUrl: health.url };
 }
 
