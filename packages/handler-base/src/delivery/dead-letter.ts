@@ -19,7 +19,14 @@ export interface Reason {
 }
 
 const longestMessage = 500;
-const endedWithTheCall = [headers.deadlineMs, headers.replyTo, headers.control, headers.credits];
+const ofTheCall = [headers.deadlineMs, headers.replyTo, headers.control, headers.credits];
+
+/** What publishers gave, without what belongs to one message or to one call only. */
+export function lastingHeaders(given: MsgHdrs | undefined): MsgHdrs {
+  const out = headersFrom(given);
+  for (const name of ofTheCall) out.delete(name);
+  return out;
+}
 
 /** Resolves when the stream has stored the letter; rejects when it could not be stored. */
 export async function writeDeadLetter(
@@ -43,8 +50,7 @@ export async function writeDeadLetter(
     if (requestId !== undefined) out.set(headers.requestId, requestId);
     return out;
   };
-  const out = tell(headersFrom(incoming.headers));
-  for (const name of endedWithTheCall) out.delete(name);
+  const out = tell(lastingHeaders(incoming.headers));
   try {
     await insist(publisher, subject, incoming.data, { headers: out, signal });
   } catch (reason) {

@@ -8,7 +8,7 @@ import { JetStreamApiCodes, JetStreamApiError, jetstreamManager, type JetStreamM
 import type { MsgHdrs, NatsConnection } from "@nats-io/nats-core";
 import { createFinals, type Finals } from "../answers/finals.ts";
 import { covers, type MethodContract, type ServiceContract } from "../contract.ts";
-import { headersFrom } from "../delivery/incoming.ts";
+import { lastingHeaders } from "../delivery/dead-letter.ts";
 import { insist } from "../delivery/insist.ts";
 import { HandlerError } from "../error.ts";
 import { headers, names, requestKey, type Installation } from "../names.ts";
@@ -50,7 +50,6 @@ export interface DeadLetters {
   close(): void;
 }
 
-const endedWithTheCall = [headers.deadlineMs, headers.replyTo, headers.control, headers.credits];
 const requestTimeoutMs = 10_000;
 
 /** Opens the dead letters of these services. A service that was never provisioned has none. */
@@ -170,7 +169,6 @@ async function purgeError(
 }
 
 async function publishAgain(publisher: Publisher, letter: DeadLetter, signal: AbortSignal): Promise<void> {
-  const out = headersFrom(letter.headers);
-  for (const name of endedWithTheCall) out.delete(name);
-  await insist(publisher, letter.originalSubject, letter.data, { headers: out, signal });
+  const options = { headers: lastingHeaders(letter.headers), signal };
+  await insist(publisher, letter.originalSubject, letter.data, options);
 }
