@@ -7,6 +7,7 @@ import type { Call, Incoming, Outcome, ReplySink } from "./call.ts";
 import type { ClaimCheck } from "./claim-check.ts";
 import { contentTypeOf, decode, loadMessagePack, type ContentType } from "./codec.ts";
 import { HandlerError } from "./error.ts";
+import { logFailure } from "./failure-log.ts";
 import { readText } from "./fields.ts";
 import { identify, type Identity } from "./identity.ts";
 import { LiveCall, type Clock } from "./live-call.ts";
@@ -123,6 +124,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       return { ok: true };
     } catch (reason) {
       const error = HandlerError.from(reason);
+      logFailure(context.log, error);
       context.abort(error); // the handler may still be running: its signal must tell it that nobody waits
       await sink.fail(error);
       return { ok: false, error };
@@ -146,7 +148,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       return await (once && isAnsweredOnce(call) ? once.run(call, sink, claimed) : claimed(sink));
     } catch (reason) {
       const error = HandlerError.from(reason);
-      if (error.code === "internal") log.error({ error: error.cause ?? error }, "a call failed outside its handler");
+      logFailure(context.log, error);
       await sink.fail(error);
       return { ok: false, error };
     }
