@@ -28,7 +28,7 @@ export interface AskerOptions {
 
 /** chat-handler's defaults. */
 const topK = 5;
-const sourcesMaxChars = 12_000;
+const sourcesMaxChars = 24_000;
 const collection = "knowledge_base";
 const patienceMs = 600_000;
 

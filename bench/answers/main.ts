@@ -1,5 +1,5 @@
 // How well the local stack answers questions about this repository's documentation: right and cited, refused, wrong.
-//   node bench/answers/main.ts [--half tune|held] [--show] [--words-only] [--no-rerank] [--llm FILE] [--documents FOLDER]
+//   node bench/answers/main.ts [--half tune|held | --practice] [--show] [--words-only] [--no-rerank] [--llm FILE] [--documents FOLDER]
 // Exit code 1 when a bar is missed. `--show` prints the answers that are not right; while tuning, look at the half "tune" only.
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -44,6 +44,7 @@ async function main(): Promise<void> {
       "words-only": { type: "boolean", default: false },
       rerank: { type: "boolean", default: true },
       llm: { type: "string" },
+      practice: { type: "boolean", default: false },
       documents: { type: "string", default: repository },
     },
   });
@@ -56,7 +57,9 @@ async function main(): Promise<void> {
   const { documents, added } = asker.indexed;
   print(`${JSON.stringify(inference.engines)}, ${documents} documents, ${added} passages`);
 
-  const questions = (await readQuestions()).filter(({ half }) => values.half === undefined || half === values.half);
+  const questions = (await readQuestions(values.practice ? "practice.json" : "questions.json")).filter(
+    ({ half }) => values.half === undefined || half === values.half,
+  );
   const graded: Graded[] = [];
   const began = performance.now();
   for (const question of questions) {

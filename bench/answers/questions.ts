@@ -16,13 +16,14 @@ export interface Question {
   };
 }
 
-export async function readQuestions(): Promise<Question[]> {
-  const rows: unknown = JSON.parse(await readFile(new URL("questions.json", import.meta.url), "utf8"));
-  if (!Array.isArray(rows)) throw new Error("questions.json must be a list");
+/** `file` is "questions.json", or "practice.json": more of them, to tune with, that count for nothing. */
+export async function readQuestions(file: "questions.json" | "practice.json"): Promise<Question[]> {
+  const rows: unknown = JSON.parse(await readFile(new URL(file, import.meta.url), "utf8"));
+  if (!Array.isArray(rows)) throw new Error(`${file} must be a list`);
   return rows.map((row: Record<string, unknown>): Question => {
     const text = (key: string) => {
       const value = row[key];
-      if (typeof value !== "string") throw new Error(`questions.json: ${String(row["id"])} has no ${key}`);
+      if (typeof value !== "string") throw new Error(`${file}: ${String(row["id"])} has no ${key}`);
       return value;
     };
     return {

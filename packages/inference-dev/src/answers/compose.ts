@@ -6,7 +6,9 @@ import { stemsOf, support } from "./terms.ts";
 export const refusal = "The sources do not say.";
 
 /** Words after which nothing more is added. */
-const enoughWords = 60;
+const enoughWords = 45;
+/** Shares of the best unit's score from which another one is said as well; what goes on in the next sentence needs less. */
+const enoughLike = { best: 0.7, bestWhenNext: 0.5 };
 /** A sentence that begins so means what stands before it. */
 const leansBack =
   /^(?:it|its|they|their|this|that|these|those|otherwise|then|also|afterwards|beyond that|a longer one|the same|in the other)\b/i;
@@ -22,10 +24,18 @@ export function compose(question: string, evidence: readonly Evidence[], terms: 
       chosen.push(unit);
   };
   if (leansBack.test(best.text) || /^\W*why\b/i.test(question)) add(at(best.place - 1)); // a reason stands before what it explains
-  const [second] = evidence.filter(({ text }) => !chosen.some((each) => each.text === text));
-  if (second !== undefined && second.score > best.score * 0.85) add(second);
+  // "as follows:" says nothing without what follows
+  for (let place = best.place + 1; best.text.endsWith(":"); place++) {
+    const follower = at(place);
+    if (follower === undefined || follower.kind === "sentence") break;
+    add(follower);
+  }
+  for (let more = 0; more < 2; more++) {
+    const another = evidence.find(({ text }) => !chosen.some((each) => each.text === text));
+    if (another !== undefined && another.score > best.score * enoughLike.best) add(another);
+  }
   const next = at(best.place + 1);
-  if (next !== undefined && next.block === best.block && best.kind === "sentence") add(next);
+  if (next !== undefined && next.block === best.block && next.score > best.score * enoughLike.bestWhenNext) add(next);
   return chosen.toSorted((a, b) =>
     a.source === b.source
       ? a.place - b.place

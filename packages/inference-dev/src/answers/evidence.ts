@@ -119,17 +119,24 @@ function penalty({ text, kind }: Unit): number {
   return text.split(/\s+/).length < 4 ? 0.3 : 0;
 }
 
-/** An answer to "how long" holds a number, one to "how do I" something to type. */
-function kindBonus(question: string, unit: Unit): number {
+/** An answer to "how long" holds a number, one to "how do I" something to type, one to "which option" is an option. */
+function kindBonus(question: string, { text, instance }: Unit): number {
+  const asked = /\b(?:which|what)\s+(?:\w+\s+)?(\w+)/i.exec(question);
+  if (instance !== "" && asked !== null) {
+    const names = stemsOf(instance);
+    if (termsOf(asked[0]).some(({ stem }) => support(stem, names) >= 0.7)) return 0.25;
+  }
   if (/\bhow (?:long|many|much|often|large|big|old)\b|\bwhen\b|\bwhat (?:number|size|port|code)\b/i.test(question))
     return /\d|\b(?:one|two|three|four|five|six|ten|sixteen|once|twice|second|minute|hour|day|half|third)s?\b/i.test(
-      unit.text,
+      text,
     )
       ? 0.08
       : 0;
-  if (
-    /\bhow (?:do|can|would|should) (?:i|you|we)\b|\bwhich (?:command|header|subject|option|variable)\b/i.test(question)
-  )
-    return unit.text.includes("`") ? 0.05 : 0;
+  if (/\bhow (?:do|can|would|should) (?:i|you|we)\b/i.test(question))
+    return (text.includes("`") ? 0.05 : 0) + (imperative.test(text) ? 0.08 : 0);
   return 0;
 }
+
+/** An instruction begins with what is to be done. */
+const imperative =
+  /^(?:to \w+|set|run|use|put|make|add|call|start|stop|send|publish|subscribe|throw|give|pass|read|write|open|choose|install|describe|name|point)\b/i;

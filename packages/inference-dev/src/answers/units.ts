@@ -9,6 +9,8 @@ export interface Unit {
   readonly block: number;
   /** What introduces it ("as follows:"), or names its columns; belongs to its meaning, not to its text. */
   readonly lead: string;
+  /** What a row of a table is one of: the head of its first column. "" for what is no row. */
+  readonly instance: string;
 }
 
 // before a capital, a number, a quote or code; not after "e.g." or an initial
@@ -36,9 +38,9 @@ export function unitsOf(passage: string): Unit[] {
   const lines = passage.split("\n");
   let lead = "";
   let block = 0;
-  const add = (text: string, kind: Unit["kind"], led: string) => {
+  const add = (text: string, kind: Unit["kind"], led: string, instance = "") => {
     // a citation inside an example would pass for one of the answer's own
-    if (/[\p{L}\p{N}]/u.test(text) && !/\[\d+\]/.test(text)) units.push({ text, kind, block, lead: led });
+    if (/[\p{L}\p{N}]/u.test(text) && !/\[\d+\]/.test(text)) units.push({ text, kind, block, lead: led, instance });
   };
   for (let at = 0; at < lines.length;) {
     const line = lines[at] ?? "";
@@ -57,7 +59,7 @@ export function unitsOf(passage: string): Unit[] {
     } else if (line.includes("|") && tableRule.test(lines[at + 1] ?? "")) {
       const head = cells(line);
       for (at += 2; lines[at]?.includes("|") === true; at++)
-        add(row(cells(lines[at] ?? "")), "row", `${lead} ${head.join(", ")}`);
+        add(row(cells(lines[at] ?? "")), "row", `${lead} ${head.join(", ")}`, head[0]);
       block++;
       lead = "";
     } else if (itemStart.test(line)) {
