@@ -75,7 +75,7 @@ describe("a paused replica", { timeout: 120_000 }, () => {
     await resume();
     paused.resume();
     await oracle.untilAllAnswered(5 * takeOverMs);
-    await sleep(3000); // what the paused one would still say
+    await sleep(2000); // what the paused one would still say
     const report = judge({ oracle, runs, kills: [] });
     expect(report.wrongAnswers).toEqual([]);
     expect(report.severalFinals).toEqual([]);

@@ -46,7 +46,7 @@ export async function crashUnderLoad({ bundle, kills, everyMs, answersWithinMs }
     if (harm !== undefined) harmed.push(harm);
   };
   while (done.length < kills) {
-    await sleep(200 + Math.random() * 1500);
+    await sleep(200 + Math.random() * 1000);
     const slot = Math.floor(Math.random() * replicas.length);
     const victim = replicas[slot];
     if (victim === undefined) throw new Error("there is no such replica");

@@ -91,6 +91,26 @@ export async function loadDuring(options: OutageOptions): Promise<OutageReport> 
   };
 }
 
+/** What must not have happened. Callers of request subjects are told, whatever it is; after the outage they are answered. */
+export const brokenPromises = (report: OutageReport) => ({
+  harmed: report.harmed,
+  lost: report.lost.slice(0, 5),
+  wrongAnswers: report.wrongAnswers.slice(0, 5),
+  severalFinals: report.severalFinals,
+  misledCallers: report.told.filter(({ outcome }) => outcome === "wrong"),
+  failedCallsAfter: report.toldAfter.filter(({ outcome }) => outcome !== "ok"),
+  noCallsAfter: report.toldAfter.length === 0,
+});
+export const noPromiseBroken = {
+  harmed: [],
+  lost: [],
+  wrongAnswers: [],
+  severalFinals: [],
+  misledCallers: [],
+  failedCallsAfter: [],
+  noCallsAfter: false,
+};
+
 /** Waits until the server has nothing more to deliver: no message waits, none is in flight, none is to be tried again later. */
 async function untilNothingIsLeft(nc: NatsConnection, withinMs: number): Promise<void> {
   const jsm = await jetstreamManager(nc, { checkAPI: false });
