@@ -62,6 +62,13 @@ export interface Call {
 /** How a call ended. */
 export type Outcome = { readonly ok: true } | { readonly ok: false; readonly error: HandlerError };
 
+/** How a message ended, whether or not it became a call. */
+export interface Ended {
+  readonly outcome: Outcome;
+  /** Undefined where the message could not be read so far. */
+  readonly requestId: string | undefined;
+}
+
 /**
  * Where the answer of one call goes. `frame` resolves when the reader can take more (back-pressure) and rejects with a HandlerError
  * when it never will. `finish` and `fail` are called once, and nothing after them.

@@ -3,7 +3,7 @@
 //
 // I1  Every message ends in exactly one of `sink.finish`, `sink.fail` and `way.reject`.
 // I2  Nothing is thrown: whatever goes wrong is in the outcome.
-import type { Call, Incoming, Outcome, ReplySink } from "./call.ts";
+import type { Call, Ended, Incoming, Outcome, ReplySink } from "./call.ts";
 import type { ClaimCheck } from "./claim-check.ts";
 import { contentTypeOf, decode, loadMessagePack, type ContentType } from "./codec.ts";
 import { HandlerError } from "./error.ts";
@@ -62,9 +62,9 @@ export interface DispatcherOptions {
 
 export interface Dispatcher {
   /** Resolves when the last reply is out. Never rejects. */
-  dispatch(incoming: Incoming, way: Way): Promise<Outcome>;
+  dispatch(incoming: Incoming, way: Way): Promise<Ended>;
   /** Answers a message with this error without running it; a stored answer to the same request goes before. Never rejects. */
-  refuse(incoming: Incoming, way: Way, error: HandlerError): Promise<Outcome>;
+  refuse(incoming: Incoming, way: Way, error: HandlerError): Promise<Ended>;
   /** Ends every call in flight, and every later one at once, with this reason. */
   abortAll(reason: HandlerError): void;
   readonly inFlight: number;
@@ -154,7 +154,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     }
   }
 
-  async function pass(incoming: Incoming, way: Way, work: Work): Promise<Outcome> {
+  async function pass(incoming: Incoming, way: Way, work: Work): Promise<Ended> {
     const start = performance.now();
     const known: Known = {};
     let admitted: Admitted | undefined;
@@ -181,7 +181,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       }
     }
     observer?.ended(incoming, admitted?.call, outcome, performance.now() - start);
-    return outcome;
+    return { outcome, requestId: known.requestId };
   }
 
   return {

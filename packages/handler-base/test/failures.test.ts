@@ -29,7 +29,7 @@ async function fail(reason: unknown): Promise<{ outcome: Outcome; lines: LogReco
     clock: createClock(),
     log: createLogger({ sink: (line) => lines.push(line) }),
   });
-  const outcome = await dispatcher.dispatch(
+  const { outcome } = await dispatcher.dispatch(
     {
       method,
       way: "request",

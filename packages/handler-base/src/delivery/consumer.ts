@@ -61,21 +61,10 @@ export function startConsumer(options: ConsumerOptions): Consumer {
       const { incoming } = arrived;
       const budgetMs = Math.max(deadlineMs, (deadlineOf(incoming) ?? 0) - Date.now());
       flight.keptUntil = performance.now() + budgetMs + ackWaitMs;
-      let requestId: string | undefined;
-      const watched: Way = {
-        open(call) {
-          requestId = call.context.requestId;
-          return way.open(call);
-        },
-        reject(one, error, known) {
-          requestId = known.requestId;
-          return way.reject(one, error, known);
-        },
-      };
-      const outcome = await (incoming.attempt > retry.maxAttempts
-        ? dispatcher.refuse(incoming, watched, triedTooOften)
-        : dispatcher.dispatch(incoming, watched));
-      await settle({ arrived, delivery, outcome, requestId, signal: abandoned.signal });
+      const ended = await (incoming.attempt > retry.maxAttempts
+        ? dispatcher.refuse(incoming, way, triedTooOften)
+        : dispatcher.dispatch(incoming, way));
+      await settle({ ...ended, arrived, delivery, signal: abandoned.signal });
     } catch (reason) {
       log.error({ method: name, error: reason }, "a message could not be handled; it is given back");
       delivery.nak(ackWaitMs);

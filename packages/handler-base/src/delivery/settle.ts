@@ -2,7 +2,7 @@
 //
 // I1  A message is acknowledged or ended only after what takes its place is stored.
 // I2  Where that cannot be stored the message is given back; deliveries that this uses up end with the sweeper.
-import type { Outcome } from "../call.ts";
+import type { Ended } from "../call.ts";
 import type { Logger } from "../log.ts";
 import type { Names } from "../names.ts";
 import { writeDeadLetter } from "./dead-letter.ts";
@@ -12,12 +12,9 @@ import type { Publisher } from "../publisher.ts";
 import { scheduleCopy } from "./retry.ts";
 import { decide, type Decision } from "./settlement.ts";
 
-export interface Settling {
+export interface Settling extends Ended {
   readonly arrived: Arrived;
   readonly delivery: Pick<Delivery, "ack" | "nak" | "term">;
-  readonly outcome: Outcome;
-  /** Undefined where the message was never read so far. */
-  readonly requestId: string | undefined;
   /** Ends the wait for the server; the message is then given back. */
   readonly signal: AbortSignal;
 }

@@ -54,21 +54,7 @@ export function startSweeper(options: SweeperOptions): Pull {
     const stored = await read(jsm, advisory);
     if (stored === undefined) return;
     const arrived = arrivedFrom(stored, method, kind);
-    let requestId: string | undefined;
-    const outcome = await dispatcher.refuse(
-      arrived.incoming,
-      {
-        open(call) {
-          requestId = call.context.requestId;
-          return way.open(call);
-        },
-        reject(incoming, error, known) {
-          requestId = known.requestId;
-          return way.reject(incoming, error, known);
-        },
-      },
-      triedTooOften,
-    );
+    const { outcome, requestId } = await dispatcher.refuse(arrived.incoming, way, triedTooOften);
     // A success is an answer that was stored before the last crash.
     if (!outcome.ok) {
       const reason = { cause: "max_deliveries", error: triedTooOften, requestId };
