@@ -45,6 +45,8 @@ How it was measured
   measured process, divided by the messages.
 - The service is the bundle of \`bench/echo\`, started with \`--max-semi-space-size=1\` and \`MALLOC_ARENA_MAX=1\`, as an image starts it. The
   peers do the same decode, encode and reply over the NATS client of their language and nothing else. MB are MiB.
+- A message of the chat row is an EchoRequest with 900 bytes of text, checked against its field rules by the framework and by nobody else;
+  calls carry a traceparent and a deadline. The less there is to decode, the more the framework weighs.
 - Memory that is idle is taken 1.5 s after readiness, before the first request; after saturation apart.
 ${notes.map((note) => `- ${note}\n`).join("")}`;
 }
