@@ -118,7 +118,7 @@ export async function assemble<T extends BaseConfig>(
     ...parts,
     handler: name,
     dispatcher,
-    way: createEventWay({ ...parts, frames: answers.frames }),
+    way: createEventWay({ ...parts, ...answers }),
     recreate: async (signal) => void (await provisionAll(signal)),
   });
   shutdown.add({ name: "consumers", ...durable });

@@ -78,6 +78,8 @@ export interface ReplySink {
   /** `answer` is the one message of a unary call, the folded answer of a stream that has one, else undefined. */
   readonly finish: (answer: Message | undefined) => Promise<void> | void;
   readonly fail: (error: HandlerError) => Promise<void> | void;
+  /** In place of these: somebody else speaks for the request. Nothing more is told, and what the sink holds is freed. Idempotent. */
+  readonly abandon: () => void;
 }
 
 /**

@@ -61,6 +61,11 @@ export class ClaimedSink implements ReplySink {
     }
     // Whoever has the claim now speaks for the request. A caller of ours who waits at an inbox is told.
     if (claim.held || call.incoming.way === "request") await inner.fail(reason);
+    else inner.abandon();
+  }
+
+  abandon(): void {
+    this.#options.inner.abandon();
   }
 
   async #end(final: Final, signal: AbortSignal): Promise<void> {

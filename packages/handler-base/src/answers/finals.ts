@@ -60,6 +60,8 @@ export interface Finals {
   store(question: Question, final: Final, options: StoreOptions): Promise<"stored" | "alreadyStored">;
   /** The stored answer to a request; undefined if there is none. Throws `unavailable`. */
   get(question: Question): Promise<StoredFinal | undefined>;
+  /** Whether an answer is stored, whoever asked. Throws `unavailable`. */
+  has(key: string, publicSubject: string): Promise<boolean>;
   /** Publishes a stored answer again, for a reader who came later. */
   publishAgain(question: Question, stored: StoredFinal): Promise<void>;
   /** Removes a stored error, so that a replay runs. A success stays. True if an error was removed. */
@@ -149,6 +151,8 @@ export function createFinals({ nc, jsm, publisher, installation, claimCheck }: F
         storedAt: exactTime(message.timestamp),
       };
     },
+
+    has: async (key, publicSubject) => (await find(key, publicSubject)) !== null,
 
     async publishAgain(question, stored) {
       const { body, out } = await messageOf(question, stored.final);

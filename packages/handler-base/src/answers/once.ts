@@ -3,7 +3,8 @@
 // I1  Whoever runs a request holds the claim on it, and looks for a stored answer after it got the claim, unless nobody had it before.
 // I2  Another user or another message under the same id gets `already_exists`, and nothing of the first one's answer.
 // I3  The claim is free when the call is over, whatever its end; a waiting duplicate then finds the answer, or runs the request itself.
-// I4  A call that ends for good before it had the claim is answered too, unless it waited for somebody who has it and will answer.
+// I4  A call that ends for good before it had the claim is answered too, unless somebody else has it or has answered: another user's call
+//     under the same id must not end with this one's error.
 import { nuid } from "@nats-io/nats-core";
 import { isFinal, type Call, type Outcome, type ReplySink } from "../call.ts";
 import type { Once } from "../dispatch.ts";
@@ -12,7 +13,7 @@ import { ClaimedSink } from "./claimed-sink.ts";
 import type { Finals, Question, StoredFinal } from "./finals.ts";
 import { isLease, type Lease, type Leases } from "./lease.ts";
 import { outlast } from "./outlast.ts";
-import { questionOf } from "./question.ts";
+import { claimKey, questionOf } from "./question.ts";
 import { answerAgain, hasInbox } from "./replay.ts";
 import type { Attach } from "./attach.ts";
 import type { FramePublisher } from "./frames.ts";
@@ -55,52 +56,68 @@ export function createOnce({ finals, leases, frames, attach }: OnceOptions): Onc
   }
 
   /** I4 */
-  async function storeError(call: Call, question: Question, error: HandlerError): Promise<void> {
-    if (error.code === "already_exists" || hasInbox(call) || !isFinal(error, call.incoming)) return;
-    const options = {
-      holder: nuid.next(),
-      attempt: call.incoming.attempt,
-      signal: AbortSignal.timeout(storeErrorWithinMs),
-    };
-    await finals.store(question, { ok: false, error }, options).catch(() => undefined); // the dead letter tells it
+  async function storeError(call: Call, question: Question, error: HandlerError): Promise<boolean> {
+    if (error.code === "already_exists" || hasInbox(call) || !isFinal(error, call.incoming)) return false;
+    const signal = AbortSignal.timeout(storeErrorWithinMs);
+    // While the store of claims is away nobody has one.
+    const claim = await leases.acquire(claimKey(question.key), valueOf(question), { signal }).catch(() => undefined);
+    if (claim && !isLease(claim)) return false;
+    try {
+      if (await finals.get(question)) return false;
+      const options = { holder: nuid.next(), attempt: call.incoming.attempt, signal };
+      return (await finals.store(question, { ok: false, error }, options)) === "stored";
+    } catch {
+      return false; // the dead letter tells it
+    } finally {
+      await claim?.release();
+    }
   }
 
   return {
     async run(call, sink, execute) {
       const question = questionOf(call);
       const { signal } = call.context;
-      const key = `claim.${question.key}`;
-      const value = new TextEncoder().encode(question.fingerprint);
+      const key = claimKey(question.key);
+      const value = valueOf(question);
       const look = () => outlast(call, () => finals.get(question));
       const acquire = () => outlast(call, () => leases.acquire(key, value, { signal, onLost: call.abort }));
       let attached = false;
-      for (;;) {
-        const looked = look();
-        looked.catch(() => undefined); // awaited below, after the claim
-        const claim = await acquire().catch(async (reason: unknown) => {
-          const error = HandlerError.from(reason);
-          if (!attached) await storeError(call, question, error);
-          throw error;
-        });
-        if (isLease(claim)) {
-          try {
-            const stored = (await looked) ?? (claim.fresh ? undefined : await look());
-            if (stored) return await serve(call, question, stored, sink);
-            return await runClaimed(call, question, claim, sink, execute);
-          } finally {
-            await claim.release();
+      let speaks = hasInbox(call);
+      try {
+        for (;;) {
+          const looked = look();
+          looked.catch(() => undefined); // awaited below, after the claim
+          const claim = await acquire().catch(async (reason: unknown) => {
+            const error = HandlerError.from(reason);
+            if (!attached && (await storeError(call, question, error))) speaks = true;
+            throw error;
+          });
+          if (isLease(claim)) {
+            speaks = true;
+            try {
+              const stored = (await looked) ?? (claim.fresh ? undefined : await look());
+              if (stored) return await serve(call, question, stored, sink);
+              return await runClaimed(call, question, claim, sink, execute);
+            } finally {
+              await claim.release();
+            }
           }
+          const stored = await looked;
+          if (stored) return await serve(call, question, stored, sink);
+          checkSame(question, new TextDecoder().decode(claim.value));
+          if (!attached && !hasInbox(call)) await attach(call); // what comes from now on reaches the reader by itself
+          attached = true;
+          await leases.wait(key, claim.holder, { signal });
         }
-        const stored = await looked;
-        if (stored) return await serve(call, question, stored, sink);
-        checkSame(question, new TextDecoder().decode(claim.value));
-        if (!attached && !hasInbox(call)) await attach(call); // what comes from now on reaches the reader by itself
-        attached = true;
-        await leases.wait(key, claim.holder, { signal });
+      } catch (reason) {
+        if (!speaks) sink.abandon(); // I4
+        throw reason;
       }
     },
   };
 }
+
+const valueOf = ({ fingerprint }: Question) => new TextEncoder().encode(fingerprint);
 
 function checkSame(question: Question, fingerprint: string): void {
   if (question.fingerprint === fingerprint) return;

@@ -16,7 +16,7 @@ import type { Logger } from "../log.ts";
 import type { Publisher } from "../publisher.ts";
 import { createAttach } from "./attach.ts";
 import { createOrdering } from "./ordering.ts";
-import { checkStoredAnswers } from "./question.ts";
+import { checkStoredAnswers, claimKey, keyOf } from "./question.ts";
 
 export interface AnswersOptions {
   readonly nc: NatsConnection;
@@ -37,6 +37,8 @@ export interface Answers {
   readonly once: Once;
   readonly ordering: Ordering;
   readonly frames: FramePublisher;
+  /** Whether a request with this id runs or has an answer: nobody else may speak on its subject then. Throws `unavailable`. */
+  readonly isSpokenFor: (method: Method, requestId: string, publicSubject: string) => Promise<boolean>;
 }
 
 /** Throws an Error for a contract whose answers could not be stored or found. Bucket and streams must exist. */
@@ -65,5 +67,10 @@ export async function openAnswers(options: AnswersOptions): Promise<Answers> {
     once: createOnce({ finals, leases, frames, attach }),
     ordering: createOrdering({ leases, cells, jsm, bucket: own.bucket.leases }),
     frames,
+    async isSpokenFor(method, requestId, publicSubject) {
+      const key = keyOf({ method, context: { requestId } });
+      const [claim, isStored] = await Promise.all([cells.read(claimKey(key)), finals.has(key, publicSubject)]);
+      return isStored || claim.value !== undefined;
+    },
   };
 }

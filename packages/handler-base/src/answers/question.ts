@@ -19,9 +19,12 @@ export function questionOf(call: Call): Question {
 }
 
 /** Key of a call's claim, answer and frames: a fold shares it with the stream that it folds. */
-export function keyOf({ method, context }: Call): string {
+export function keyOf({ method, context }: Pick<Call, "method"> & { context: { requestId: string } }): string {
   return requestKey((method.source ?? method).contract.name, context.requestId);
 }
+
+/** Key of the lease that marks a request in flight. */
+export const claimKey = (key: string) => `claim.${key}`;
 
 /** Type of the one answer that is kept. */
 export function answerTypeOf(method: Method): Method["output"] {

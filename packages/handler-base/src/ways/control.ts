@@ -38,6 +38,7 @@ working.set(headers.status, "working");
 
 /** Tells a caller that its call is alive. Only for callers that gave a control token: others would take it for an answer. */
 export function sayWorking(nc: NatsConnection, inbox: string): void {
+  if (nc.isClosed()) return; // a timer calls this: it must not throw
   nc.publish(inbox, Empty, { headers: working });
 }
 

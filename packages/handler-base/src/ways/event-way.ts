@@ -8,6 +8,7 @@ import type { Message } from "@bufbuild/protobuf";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { answerHeaders, errorAnswer, errorFrame, setErrorHeaders } from "../answer.ts";
 import type { FramePublisher } from "../answers/frames.ts";
+import type { Answers } from "../answers/open.ts";
 import { isFinal, type Call, type ReplySink } from "../call.ts";
 import { encode } from "../codec.ts";
 import { isAnsweredOnce, type Way } from "../dispatch.ts";
@@ -16,9 +17,7 @@ import { headers } from "../names.ts";
 import { createInboxSink, type InboxSinkOptions } from "./inbox-sink.ts";
 import { rejectInPublic, rejectToInbox } from "./reject.ts";
 
-export interface EventWayOptions extends InboxSinkOptions {
-  readonly frames: FramePublisher;
-}
+export interface EventWayOptions extends InboxSinkOptions, Pick<Answers, "frames" | "isSpokenFor"> {}
 
 /** The way of all events of a process. */
 export function createEventWay(options: EventWayOptions): Way {
@@ -28,9 +27,9 @@ export function createEventWay(options: EventWayOptions): Way {
       const { replyTo } = call.incoming;
       return replyTo === undefined ? new EventSink(nc, call, options.frames) : createInboxSink(call, replyTo, options);
     },
-    reject(incoming, error, known) {
+    async reject(incoming, error, known) {
       if (!isFinal(error, incoming)) return;
-      if (incoming.replyTo === undefined) rejectInPublic(nc, incoming, error, known);
+      if (incoming.replyTo === undefined) await rejectInPublic(nc, incoming, error, known, options.isSpokenFor);
       else rejectToInbox(nc, incoming, error, known);
     },
   };
@@ -41,6 +40,7 @@ class EventSink implements ReplySink {
   readonly #call: Call;
   readonly #frames: FramePublisher;
   #sequence = 0;
+  #abandoned = false;
 
   constructor(nc: NatsConnection, call: Call, frames: FramePublisher) {
     this.#nc = nc;
@@ -65,7 +65,7 @@ class EventSink implements ReplySink {
 
   async fail(error: HandlerError): Promise<void> {
     const { method, responseSubject, framesSubject, contentType, incoming, context } = this.#call;
-    if (!isFinal(error, incoming) || error.code === "already_exists") return;
+    if (this.#abandoned || !isFinal(error, incoming) || error.code === "already_exists") return;
     const { requestId } = context;
     if (framesSubject !== undefined) {
       const at = { requestId, sequence: this.#sequence + 1, attempt: incoming.attempt };
@@ -76,5 +76,9 @@ class EventSink implements ReplySink {
     const out = setErrorHeaders(answerHeaders(desc, contentType), error);
     this.#nc.publish(responseSubject, encode(desc, errorAnswer(desc, error, requestId), contentType), { headers: out });
     await this.#nc.flush();
+  }
+
+  abandon(): void {
+    this.#abandoned = true;
   }
 }

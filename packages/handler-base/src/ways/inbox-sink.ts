@@ -108,7 +108,12 @@ class InboxSink implements ReplySink, Ticking {
     return this.#end(setErrorHeaders(natsHeaders(), error));
   }
 
+  abandon(): void {
+    this.#close();
+  }
+
   tick(now: number): void {
+    if (this.#options.nc.isClosed()) return; // for good, and nobody can be told
     if (now - this.#begun > openControlAfterMs) this.#control?.open();
     if (now - this.#lastSent >= repeatMs) {
       this.#lastSent = now;

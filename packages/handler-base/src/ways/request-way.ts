@@ -39,6 +39,7 @@ const silent: ReplySink = {
   frame: () => undefined,
   finish: () => undefined,
   fail: () => undefined,
+  abandon: () => undefined,
 };
 
 /** Subscribes to the request subjects of a method. */
