@@ -6,6 +6,7 @@
 import type { Call, Ended, Incoming, Outcome, ReplySink } from "./call.ts";
 import type { ClaimCheck } from "./claim-check.ts";
 import { contentTypeOf, decode, loadMessagePack, type ContentType } from "./codec.ts";
+import { deadlineOf } from "./deadline.ts";
 import { HandlerError } from "./error.ts";
 import { logFailure } from "./failure-log.ts";
 import { readText } from "./fields.ts";
@@ -16,9 +17,6 @@ import type { Middleware } from "./middleware.ts";
 import { headers } from "./names.ts";
 import { runHandler } from "./run-handler.ts";
 import { hasRules, validate } from "./validation.ts";
-
-/** Longest time that a caller may ask for, ms. */
-const longestDeadlineMs = 3_600_000;
 
 /** What is known of a message that never became a call. */
 export type Known = Partial<Identity> & { contentType?: ContentType };
@@ -199,21 +197,6 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       return live.size;
     },
   };
-}
-
-/** Unix ms. A deadline header counts from the publish; without one the contract's time counts from this delivery, so that an outage does not turn a backlog into dead letters. */
-function deadlineOf({ headers: given, publishedAt, method }: Incoming): number {
-  const absolute = Number(given?.get(headers.deadlineAt) || Number.NaN);
-  if (Number.isFinite(absolute)) return Math.min(absolute, Date.now() + longestDeadlineMs);
-  const text = given?.get(headers.deadlineMs);
-  if (!text) return Date.now() + method.contract.deadlineMs;
-  const relative = Number(text);
-  if (!(relative > 0))
-    throw new HandlerError(
-      `header ${headers.deadlineMs} must be a positive number of milliseconds`,
-      "invalid_argument",
-    );
-  return publishedAt + Math.min(relative, longestDeadlineMs);
 }
 
 function orderingKey({ method, request }: Call): string | undefined {

@@ -5,9 +5,10 @@
 // I2  A message holds its slot from its arrival until it is settled.
 // I3  After `close` the server has been told about every message.
 import type { Method } from "../call.ts";
+import { statedDeadline } from "../deadline.ts";
 import type { Dispatcher, Way } from "../dispatch.ts";
 import type { Delivery } from "./delivery.ts";
-import { arrivedFrom, deadlineOf, storedOf, type Kind } from "./incoming.ts";
+import { arrivedFrom, storedOf, type Kind } from "./incoming.ts";
 import { startPull, type PullOptions } from "./pull.ts";
 import type { Settle } from "./settle.ts";
 import { triedTooOften } from "./settlement.ts";
@@ -59,7 +60,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     try {
       const arrived = arrivedFrom(storedOf(delivery.message), method, kind);
       const { incoming } = arrived;
-      const budgetMs = Math.max(deadlineMs, (deadlineOf(incoming) ?? 0) - Date.now());
+      const budgetMs = Math.max(deadlineMs, (statedDeadline(incoming) ?? 0) - Date.now());
       flight.keptUntil = performance.now() + budgetMs + ackWaitMs;
       const ended = await (incoming.attempt > retry.maxAttempts
         ? dispatcher.refuse(incoming, way, triedTooOften)

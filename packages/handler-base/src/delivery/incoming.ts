@@ -106,14 +106,6 @@ export function headersFrom(given: MsgHdrs | undefined): MsgHdrs {
   return out;
 }
 
-/** Absolute deadline that the publisher asked for, Unix ms; undefined where it left that to the contract. */
-export function deadlineOf({ headers: given, publishedAt }: Incoming): number | undefined {
-  const absolute = wholeNumber(given?.get(headers.deadlineAt), 0);
-  if (absolute > 0) return absolute;
-  const relative = Number(given?.get(headers.deadlineMs) || 0);
-  return relative > 0 && Number.isFinite(relative) ? Math.round(publishedAt + relative) : undefined;
-}
-
 function wholeNumber(text: string | undefined, otherwise: number): number {
   const value = Number(text || Number.NaN);
   return Number.isSafeInteger(value) && value > 0 ? value : otherwise;

@@ -30,7 +30,7 @@ export interface PullOptions {
   readonly log: Logger;
   /** How long the server keeps a request. Default 30 s. */
   readonly expiresMs?: number;
-  /** How often the server says that it still keeps it. Default 5 s, at most half of `expiresMs`. */
+  /** How often the server says that it still keeps it. Default 5 s. At most a third of `expiresMs`: at half of it the server is silent until the end. */
   readonly heartbeatMs?: number;
 }
 

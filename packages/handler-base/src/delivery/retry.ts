@@ -3,10 +3,11 @@
 // I1  One schedule subject per chain: a later copy replaces an earlier one, so that a death between copy and ack makes no second chain.
 // I2  A copy has everything that the next attempt needs in headers of ours: attempt, subject, first publish, absolute deadline, request
 //     id. No `Nats-*` header of the publisher comes along.
+import { statedDeadline } from "../deadline.ts";
 import type { Names } from "../names.ts";
 import { headers } from "../names.ts";
 import { insist } from "./insist.ts";
-import { deadlineOf, headersFrom, type Arrived } from "./incoming.ts";
+import { headersFrom, type Arrived } from "./incoming.ts";
 import type { Publisher } from "../publisher.ts";
 
 export interface Copy {
@@ -33,7 +34,7 @@ export async function scheduleCopy(
   out.set(headers.originalSubject, incoming.subject);
   out.set(headers.publishedAt, String(Math.floor(incoming.publishedAt)));
   if (requestId !== undefined) out.set(headers.requestId, requestId);
-  const deadline = deadlineOf(incoming);
+  const deadline = statedDeadline(incoming);
   if (deadline !== undefined) {
     out.delete(headers.deadlineMs);
     out.set(headers.deadlineAt, String(deadline));
