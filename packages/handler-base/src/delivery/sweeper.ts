@@ -3,6 +3,8 @@
 //
 // I1  An advisory is acknowledged only after the dead letter is stored, or when there is no message any more.
 // I2  A message of a private work queue is deleted after that: nothing else would ever remove it.
+// I3  An advisory is believed only as far as the server's own state bears it out: a message that its consumer has not delivered yet is left
+//     alone. Who may publish advisories is a matter of permissions.
 import type { JetStreamManager } from "@nats-io/jetstream";
 import type { Msg } from "@nats-io/nats-core";
 import type { Method } from "../call.ts";
@@ -50,7 +52,14 @@ export function startSweeper(options: SweeperOptions): Pull {
   const { jsm, swept, dispatcher, way, publisher, names, log } = options;
   const stopping = new AbortController();
 
+  /** I3 */
+  async function wasDelivered({ stream, consumer, seq }: Advisory): Promise<boolean> {
+    const { delivered } = await jsm.consumers.info(stream, consumer);
+    return seq <= delivered.stream_seq;
+  }
+
   async function sweep(advisory: Advisory, { kind, method }: Swept): Promise<void> {
+    if (!(await wasDelivered(advisory))) return;
     const stored = await read(jsm, advisory);
     if (stored === undefined) return;
     const arrived = arrivedFrom(stored, method, kind);
@@ -95,16 +104,18 @@ export function startSweeper(options: SweeperOptions): Pull {
 }
 
 function readAdvisory(message: Msg): Advisory | undefined {
-  let body: { stream?: unknown; consumer?: unknown; stream_seq?: unknown; deliveries?: unknown };
+  let body: { stream?: unknown; consumer?: unknown; stream_seq?: unknown; deliveries?: unknown } | null;
   try {
     body = message.json();
   } catch {
     return undefined; // no advisory: nobody but the server publishes there
   }
-  const { stream, consumer, stream_seq: seq, deliveries } = body;
-  if (typeof stream !== "string" || typeof consumer !== "string" || typeof seq !== "number") return undefined;
-  return { stream, consumer, seq, deliveries: typeof deliveries === "number" ? deliveries : 1 };
+  const { stream, consumer, stream_seq: seq, deliveries } = body ?? {};
+  if (typeof stream !== "string" || typeof consumer !== "string" || !isCount(seq)) return undefined;
+  return { stream, consumer, seq, deliveries: isCount(deliveries) ? deliveries : 1 };
 }
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) > 0;
 
 async function read(jsm: JetStreamManager, { stream, seq, deliveries }: Advisory): Promise<Stored | undefined> {
   const message = await jsm.streams.getMessage(stream, { seq });
