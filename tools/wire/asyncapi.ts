@@ -1,7 +1,7 @@
 // The contract as an AsyncAPI 3 document, seen from the services: they receive requests and send answers. Payloads are described in their
 // ProtoJSON form; the bytes on the wire are protobuf unless a header says otherwise.
 import { ScalarType, type DescField, type DescMessage } from "@bufbuild/protobuf";
-import type { SubjectPattern } from "../../packages/handler-base/src/contract.ts";
+import type { SubjectPattern } from "../../packages/handler-base/src/subjects.ts";
 import { installation, names } from "../../packages/handler-base/src/names.ts";
 import { commentOf, type Contract, type Rpc } from "./contract.ts";
 import { limitsOf } from "./fields.ts";

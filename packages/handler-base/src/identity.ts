@@ -7,7 +7,8 @@ import type { Message } from "@bufbuild/protobuf";
 import { nuid } from "@nats-io/nats-core";
 import type { Incoming } from "./call.ts";
 import type { Caller } from "./context.ts";
-import { fieldsOf, fill, isToken, type ReplyContract } from "./contract.ts";
+import type { ReplyContract } from "./contract.ts";
+import { fieldsOf, fill, isToken, literalPrefix } from "./subjects.ts";
 import { HandlerError } from "./error.ts";
 import { readField, readText, writeField } from "./fields.ts";
 import { headers } from "./names.ts";
@@ -95,7 +96,7 @@ function responseSubject(
   if (override) {
     if (!isLegal(override, reply, caller, requestId)) {
       throw new HandlerError(
-        `${reply.overrideField} must be a literal subject that ends in the request's own id below ${prefixOf(reply)}, or lie below ${reply.overridePrefixes.join(" or ")}`,
+        `${reply.overrideField} must be a literal subject that ends in the request's own id below ${literalPrefix(reply.subject)}, or lie below ${reply.overridePrefixes.join(" or ")}`,
         "invalid_argument",
       );
     }
@@ -117,20 +118,13 @@ function responseSubject(
 function isLegal(subject: string, reply: ReplyContract, caller: Caller, requestId: string): boolean {
   const tokens = subject.split(".");
   if (subject.length > 512 || !tokens.every(isToken)) return false;
-  if (reply.frames && subject.startsWith(literalPrefix(reply.frames.tokens))) return false;
-  if (subject.startsWith(prefixOf(reply)) && tokens.at(-1) === requestId) return true;
+  if (reply.frames && subject.startsWith(literalPrefix(reply.frames))) return false;
+  if (subject.startsWith(literalPrefix(reply.subject)) && tokens.at(-1) === requestId) return true;
   if (!isToken(caller.userId)) return false;
   return reply.overridePrefixes.some((prefix) => {
     const own = prefix.replace("{user_id}", caller.userId);
     return subject.startsWith(own) && subject.length > own.length;
   });
-}
-
-const prefixOf = (reply: ReplyContract) => literalPrefix(reply.subject.tokens);
-
-function literalPrefix(tokens: readonly string[]): string {
-  const end = tokens.findIndex((token) => token.startsWith("{"));
-  return `${tokens.slice(0, end === -1 ? tokens.length : end).join(".")}.`;
 }
 
 function wantsFrames(reply: ReplyContract, request: Message, { method: { input } }: Incoming): boolean {

@@ -30,7 +30,8 @@ export {
   type Mode,
   type Report,
 } from "./provision/index.ts";
-export { covers, type MethodContract, type ServiceContract } from "./contract.ts";
+export type { MethodContract, ServiceContract } from "./contract.ts";
+export { covers } from "./subjects.ts";
 export { headers, installation, type Installation } from "./names.ts";
 export { contentTypeOf, decode, loadMessagePack } from "./codec.ts";
 export { errorFromHeaders } from "./answer.ts";

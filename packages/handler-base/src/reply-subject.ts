@@ -2,7 +2,7 @@
 //
 // I1  An inbox, and nothing else. The service may publish where its callers may not: an empty message on `$JS.API.STREAM.DELETE.X`
 //     deletes a stream, and frames on a request subject or an event are as many requests.
-import { isToken } from "./contract.ts";
+import { isToken } from "./subjects.ts";
 
 /** Far below the longest line that the server takes (4096 bytes); beyond that it ends the connection of whoever answers. */
 const longest = 512;

@@ -5,7 +5,7 @@ import { ChatRequestSchema, file_messages_v1_chat } from "@pipeline/messages";
 import * as fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { contentTypeOf, decode, encode, loadMessagePack, type ContentType } from "../src/codec.ts";
-import { covers, fieldsOf, fill, isToken, parsePattern } from "../src/contract.ts";
+import { covers, fieldsOf, fill, isToken, parsePattern } from "../src/subjects.ts";
 import { decodeControl, encodeControl } from "../src/ways/control.ts";
 import { HandlerError } from "../src/error.ts";
 

@@ -5,7 +5,8 @@
 import type { JetStreamManager } from "@nats-io/jetstream";
 import { headers as natsHeaders, type NatsConnection } from "@nats-io/nats-core";
 import type { Call, Method } from "../call.ts";
-import { covers, type ServiceContract } from "../contract.ts";
+import type { ServiceContract } from "../contract.ts";
+import { covers } from "../subjects.ts";
 import type { Logger } from "../log.ts";
 import { headers } from "../names.ts";
 

@@ -5,7 +5,7 @@
 // I2  Only calls on the durable subjects, which match no event pattern, may name an inbox for their answers, and nothing but an inbox.
 import { Match, headers as natsHeaders, type Msg, type MsgHdrs } from "@nats-io/nats-core";
 import type { Incoming, Method } from "../call.ts";
-import { covers } from "../contract.ts";
+import { covers } from "../subjects.ts";
 import { headersOf } from "../header-block.ts";
 import { headers } from "../names.ts";
 import { isInbox } from "../reply-subject.ts";

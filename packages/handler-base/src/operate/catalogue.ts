@@ -2,7 +2,8 @@
 //
 // I1  Everything here is read from the contracts of one installation; no subject is spelled.
 import type { DescMessage, DescService } from "@bufbuild/protobuf";
-import { covers, readContract, type MethodContract, type ServiceContract, type SubjectPattern } from "../contract.ts";
+import { readContract, type MethodContract, type ServiceContract, type ReplyContract } from "../contract.ts";
+import { covers, literalPrefix, type SubjectPattern } from "../subjects.ts";
 import { HandlerError } from "../error.ts";
 import type { Installation } from "../names.ts";
 
@@ -87,6 +88,13 @@ export function subjectUses(catalogue: Catalogue): SubjectUse[] {
     }
   }
   return uses;
+}
+
+/** Filters for everywhere that the one answer of a method may be published, subjects of the publisher's choosing included. */
+export function answerFilters({ subject, overrideField, overridePrefixes }: ReplyContract): string[] {
+  if (overrideField === undefined) return [subject.filter];
+  const own = overridePrefixes.map((prefix) => `${prefix.replaceAll(/\{\w+\}/g, "*")}>`);
+  return [`${literalPrefix(subject)}>`, ...own];
 }
 
 /** A type that some method of the catalogue reads or writes, by its full name. */

@@ -7,7 +7,8 @@
 import { JetStreamApiCodes, JetStreamApiError, jetstreamManager, type JetStreamManager } from "@nats-io/jetstream";
 import type { MsgHdrs, NatsConnection } from "@nats-io/nats-core";
 import { createFinals, type Finals } from "../answers/finals.ts";
-import { covers, type MethodContract, type ServiceContract } from "../contract.ts";
+import type { MethodContract, ServiceContract } from "../contract.ts";
+import { covers } from "../subjects.ts";
 import { lastingHeaders } from "../delivery/dead-letter.ts";
 import { insist } from "../delivery/insist.ts";
 import { HandlerError } from "../error.ts";

@@ -4,11 +4,13 @@
 //     reads the object store of large payloads: whoever may create consumers can read what he may not subscribe to.
 // I2  A user publishes only where the subject holds his id, and reads only where it does; never frames or answers whose subject holds a
 //     request id alone, because others could guess it.
-import type { MethodContract, ReplyContract, ServiceContract, SubjectPattern } from "../contract.ts";
-import { isToken } from "../contract.ts";
+import type { MethodContract, ReplyContract, ServiceContract } from "../contract.ts";
+
+import { isToken, type SubjectPattern } from "../subjects.ts";
 import { HandlerError } from "../error.ts";
 import { names, type Installation, type Names } from "../names.ts";
 import { desiredState } from "../provision/index.ts";
+import { answerFilters } from "./catalogue.ts";
 
 /** Subjects that an account lets a user publish on and subscribe to; everything else is denied. */
 export interface Permissions {
@@ -46,9 +48,7 @@ export function servicePermissions(
     own.later(handler, ">"),
     ...own.captured.deadLetters(handler),
     ...methods.flatMap(({ reply, storedAnswer }) =>
-      reply === undefined
-        ? []
-        : answerSubjects(reply).flatMap((to) => (storedAnswer ? [to, own.final("*", to)] : [to])),
+      reply === undefined ? [] : written(reply).flatMap((to) => (storedAnswer ? [to, own.final("*", to)] : [to])),
     ),
     ...finalsStreams(contracts, at).map((stream) => `$JS.API.DIRECT.GET.${stream}`),
   ]);
@@ -139,15 +139,8 @@ function storeSubjects(contracts: readonly ServiceContract[], { bucket }: Names)
 }
 
 /** Everywhere that frames, answers and errors of a method may go. */
-function answerSubjects(reply: ReplyContract): string[] {
-  const { subject, frames, overrideField, overridePrefixes } = reply;
-  const end = subject.tokens.findIndex((token) => token.startsWith("{"));
-  const below = `${subject.tokens.slice(0, end === -1 ? subject.tokens.length : end).join(".")}.>`;
-  return [
-    overrideField === undefined ? subject.filter : below,
-    ...(frames ? [frames.filter] : []),
-    ...(overrideField === undefined ? [] : overridePrefixes.map((prefix) => `${prefix.replaceAll(/\{\w+\}/g, "*")}>`)),
-  ];
+function written(reply: ReplyContract): string[] {
+  return [...answerFilters(reply), ...(reply.frames ? [reply.frames.filter] : [])];
 }
 
 function finalsStreams(contracts: readonly ServiceContract[], at: Installation): string[] {

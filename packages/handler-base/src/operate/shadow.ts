@@ -7,12 +7,13 @@
 import type { Message } from "@bufbuild/protobuf";
 import { headers as natsHeaders, type Msg, type NatsConnection } from "@nats-io/nats-core";
 import { contentTypeOf, decode, encode, loadMessagePack } from "../codec.ts";
-import { covers, fieldsOf, fill, type MethodContract, type SubjectPattern } from "../contract.ts";
+import type { MethodContract } from "../contract.ts";
+import { covers, fieldsOf, fill, type SubjectPattern } from "../subjects.ts";
 import { headersFrom } from "../delivery/incoming.ts";
 import { fieldNamed, readText, writeField } from "../fields.ts";
 import { headers } from "../names.ts";
 import { answerSubjects } from "./call.ts";
-import type { Catalogue } from "./catalogue.ts";
+import { answerFilters, type Catalogue } from "./catalogue.ts";
 import { receive } from "./receive.ts";
 import { compare, readSide, type Comparison, type Waiting } from "./shadow-answer.ts";
 
@@ -42,8 +43,8 @@ export async function* compareWithShadow(
   const filters = widest(
     pairs.flatMap(({ first, second }) => [
       ...first.events.map(({ pattern }) => pattern.filter),
-      ...answerFilters(first),
-      ...answerFilters(second),
+      ...(first.reply ? answerFilters(first.reply) : []),
+      ...(second.reply ? answerFilters(second.reply) : []),
     ]),
   );
   const received = receive(nc, filters, signal);
@@ -105,16 +106,6 @@ function pairsOf(observed: Catalogue, shadow: Catalogue): Pair[] {
     if (second === undefined || reply === undefined || events.length === 0) return [];
     return reply.frames?.text === reply.subject.text ? [] : [{ first, second }];
   });
-}
-
-/** Where answers of a method may come, those to subjects of the publisher's choosing included. */
-function answerFilters({ reply }: MethodContract): string[] {
-  if (reply === undefined) return [];
-  const { subject, overrideField, overridePrefixes } = reply;
-  if (overrideField === undefined) return [subject.filter];
-  const end = subject.tokens.findIndex((token) => token.startsWith("{"));
-  const below = `${subject.tokens.slice(0, end === -1 ? subject.tokens.length : end).join(".")}.>`;
-  return [below, ...overridePrefixes.map((prefix) => `${prefix.replaceAll(/\{\w+\}/g, "*")}>`)];
 }
 
 interface Begun {

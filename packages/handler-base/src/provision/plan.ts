@@ -4,7 +4,7 @@
 // I2  What a newer contract has set up is never set back.
 // I3  Someone else's stream is used as it is or refused, never changed.
 import type { ConsumerInfo, JetStreamManager, StreamInfo } from "@nats-io/jetstream";
-import { covers } from "../contract.ts";
+import { covers } from "../subjects.ts";
 import type { DesiredConsumer, Homes } from "./consumers.ts";
 import { consumerDifferences, type Difference, streamDifferences } from "./drift.ts";
 import type { Action, Entry, Mode } from "./report.ts";

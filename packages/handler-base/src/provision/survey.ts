@@ -7,11 +7,10 @@ import {
   type JetStreamManager,
   type StreamInfo,
 } from "@nats-io/jetstream";
-import { covers } from "../contract.ts";
+import { covers, overlap } from "../subjects.ts";
 import type { Homes } from "./consumers.ts";
 import { readStamp } from "./stamp.ts";
 import type { DesiredStream } from "./streams.ts";
-import { overlap } from "./subjects.ts";
 
 export type Survey = ReadonlyMap<string, StreamInfo>;
 

@@ -3,7 +3,7 @@
 // The body is ASCII: `credits N` (frames granted in all since the call began, so that a repeat is harmless) or `cancel`. Both are repeated
 // by the caller until it sees the end. Credits are a lease: a caller that says nothing for `leaseMs` is taken for gone.
 import { Empty, headers as natsHeaders, type NatsConnection, type Subscription } from "@nats-io/nats-core";
-import { isToken } from "../contract.ts";
+import { isToken } from "../subjects.ts";
 import { HandlerError } from "../error.ts";
 import { headers } from "../names.ts";
 

@@ -7,7 +7,7 @@ import { answerHeaders, errorAnswer, setErrorHeaders } from "../answer.ts";
 import type { Answers } from "../answers/open.ts";
 import type { Incoming } from "../call.ts";
 import { encode } from "../codec.ts";
-import { fieldsOf, isToken } from "../contract.ts";
+import { fieldsOf, isToken } from "../subjects.ts";
 import type { Known } from "../dispatch.ts";
 import type { HandlerError } from "../error.ts";
 

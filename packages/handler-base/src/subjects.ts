@@ -1,0 +1,80 @@
+// Subjects, filters and patterns: how they are read, filled, and how they lie to each other.
+
+/** A subject pattern: literal tokens and fields of the request. */
+export interface SubjectPattern {
+  /** As the contract spells it, installation prefix included. */
+  readonly text: string;
+  /** With `*` for every field: what one subscribes to. */
+  readonly filter: string;
+  /** Index of the token that holds each field, by the field's name in the proto. */
+  readonly fields: ReadonlyMap<string, number>;
+  readonly tokens: readonly string[];
+}
+
+/** A pattern from its text: dots part tokens, `{field}` is one token. */
+export function parsePattern(text: string): SubjectPattern {
+  const tokens = text.split(".");
+  const fields = new Map<string, number>();
+  tokens.forEach((token, index) => {
+    const field = /^\{(\w+)\}$/.exec(token)?.[1];
+    if (field !== undefined) fields.set(field, index);
+  });
+  const filter = tokens.map((token) => (token.startsWith("{") ? "*" : token)).join(".");
+  return { text, filter, fields, tokens };
+}
+
+/** Values of the fields in a subject that the pattern's filter matched. */
+export function fieldsOf(pattern: SubjectPattern, subject: string): Map<string, string> {
+  const tokens = subject.split(".");
+  const values = new Map<string, string>();
+  for (const [field, index] of pattern.fields) values.set(field, tokens[index] ?? "");
+  return values;
+}
+
+/** The subject that a pattern names for these values, or undefined where a value is missing or is no single literal token. */
+export function fill(pattern: SubjectPattern, values: (field: string) => string | undefined): string | undefined {
+  const out = [...pattern.tokens];
+  for (const [field, index] of pattern.fields) {
+    const value = values(field);
+    if (value === undefined || !isToken(value)) return undefined;
+    out[index] = value;
+  }
+  return out.join(".");
+}
+
+/** True for text that is one literal token of a subject. */
+export function isToken(text: string): boolean {
+  return text !== "" && text.length <= 256 && !/[\s.*>\u0000-\u001f\u007f]/u.test(text);
+}
+
+/** Whether a subject (or a filter) lies within a filter. */
+export function covers(filter: string, subject: string): boolean {
+  const want = filter.split(".");
+  const have = subject.split(".");
+  for (const [index, token] of want.entries()) {
+    if (token === ">") return have.length > index;
+    const other = have[index];
+    if (other === undefined || other === ">") return false;
+    if (token !== "*" && token !== other) return false;
+  }
+  return want.length === have.length;
+}
+
+/** Whether some subject matches both filters. */
+export function overlap(one: string, other: string): boolean {
+  const left = one.split(".");
+  const right = other.split(".");
+  for (let index = 0; ; index++) {
+    const a = left[index];
+    const b = right[index];
+    if (a === undefined || b === undefined) return a === b;
+    if (a === ">" || b === ">") return true;
+    if (a !== "*" && b !== "*" && a !== b) return false;
+  }
+}
+
+/** What every subject of a pattern begins with: its literal tokens before the first field, each with its dot. */
+export function literalPrefix({ tokens }: SubjectPattern): string {
+  const end = tokens.findIndex((token) => token.startsWith("{"));
+  return `${tokens.slice(0, end === -1 ? tokens.length : end).join(".")}.`;
+}
