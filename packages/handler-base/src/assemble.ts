@@ -56,7 +56,7 @@ export async function assemble<T extends BaseConfig>(
   });
   shutdown.add({ name: "health", close: () => health.close() });
 
-  const nc = await openConnection(config, name);
+  const nc = await openConnection(config, name, shutdown.signal);
   shutdown.add({ name: "connection", close: () => closeConnection(nc) });
   shutdown.add({ name: "telemetry", close: (signal) => telemetry.close(signal) });
 

@@ -3,9 +3,25 @@ import { credsAuthenticator, nkeyAuthenticator, type ConnectionOptions, type Nat
 import { connect } from "@nats-io/transport-node";
 import type { BaseConfig } from "./config.ts";
 
-/** Connects, waiting for the first server to appear. `name` is shown in the server's monitoring. */
-export async function openConnection(config: BaseConfig, name: string): Promise<NatsConnection> {
-  return connect(connectionOptions(config, name));
+/** Connects, waiting for the first server to appear. `name` is shown in the server's monitoring. Rejects with the signal's reason. */
+export async function openConnection(config: BaseConfig, name: string, signal: AbortSignal): Promise<NatsConnection> {
+  signal.throwIfAborted();
+  const connecting = connect(connectionOptions(config, name));
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await Promise.race([connecting, aborted.promise]);
+  } catch (reason) {
+    // The client cannot be told to give up: a connection that comes too late is closed.
+    void connecting.then(
+      (late) => late.close(),
+      () => undefined,
+    );
+    throw reason;
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
 }
 
 /** What the connection of a service is made with; tools change what does not suit them. */

@@ -10,6 +10,7 @@ import { createLogger, type Logger } from "./log.ts";
 import type { Middleware } from "./middleware.ts";
 import type { Installation } from "./names.ts";
 import { createShutdown, stopOnSignals } from "./shutdown.ts";
+import { serviceStopping } from "./stopping.ts";
 import { createTelemetry } from "./telemetry/index.ts";
 
 export interface ServeOptions<T extends BaseConfig> {
@@ -62,8 +63,11 @@ export async function serve<T extends BaseConfig>(options: ServeOptions<T>): Pro
     await using service = await start(options, process.env, true);
     await service.stopped;
   } catch (error) {
-    process.stderr.write(`${options.name}: ${error instanceof Error ? error.message : String(error)}\n`);
-    process.exitCode = 1;
+    // A service that is told to stop before it was ready has done as it was told.
+    if (error !== serviceStopping) {
+      process.stderr.write(`${options.name}: ${error instanceof Error ? error.message : String(error)}\n`);
+      process.exitCode = 1;
+    }
   }
   // Whatever still runs has been told to end. A handler that does not heed its signal must not have the pod killed instead.
   setTimeout(() => process.exit(), lingerMs).unref();
@@ -101,13 +105,19 @@ async function start<T extends BaseConfig>(
   using signals = new DisposableStack();
   if (onSignals) signals.use(stopOnSignals(shutdown, log));
   try {
-    const { nc, healthUrl } = await assemble({ ...options, version, config, instanceId, telemetry, log, shutdown });
-    log.info({ version, health: healthUrl }, "ready");
-    void telemetry.start();
-    const listening = signals.move();
     const stopBegan = new Promise<void>((resolve) => {
       shutdown.signal.addEventListener("abort", () => resolve(), { once: true });
     });
+    const assembling = assemble({ ...options, version, config, instanceId, telemetry, log, shutdown });
+    await Promise.race([assembling, stopBegan]); // a server that does not answer must not hold up a stop
+    if (shutdown.phase !== "running") {
+      assembling.catch(() => undefined); // its connection is closed
+      throw serviceStopping;
+    }
+    const { nc, healthUrl } = await assembling;
+    log.info({ version, health: healthUrl }, "ready");
+    void telemetry.start();
+    const listening = signals.move();
     const stopped = Promise.race([nc.closed(), stopBegan]).then(async (error) => {
       // Closed though nobody stops: the client has given up (credentials revoked, for example). The pod must start anew.
       const unexpected = shutdown.phase === "running";

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
-import { startNats, type NatsFixture, type ProcessFixture } from "@pipeline/testkit";
+import { startNats, startProcess, type NatsFixture, type ProcessFixture } from "@pipeline/testkit";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { EchoRequestSchema, EchoResponseSchema } from "../gen/echo/v1/echo_pb.ts";
 import { until } from "../delivery/support.ts";
@@ -50,8 +50,8 @@ const ids = (name: string, count: number) => Array.from({ length: count }, (_, i
 
 /** How it ended, and what it said where it did not end well. */
 const endOf = async (replica: ProcessFixture) => {
-  const exit = await Promise.race([replica.exited, sleep(60_000, "still running 60 s after SIGTERM", { ref: false })]);
-  return exit === "still running 60 s after SIGTERM" ? `${exit}:\n${replica.stderr.slice(-2000)}` : exit;
+  const exit = await Promise.race([replica.exited, sleep(50_000, "still running 50 s after SIGTERM", { ref: false })]);
+  return exit === "still running 50 s after SIGTERM" ? `${exit}:\n${replica.stderr.slice(-2000)}` : exit;
 };
 const well = { code: 0, signal: null };
 
@@ -186,9 +186,29 @@ describe("SIGTERM", { timeout: 120_000 }, () => {
     );
   });
 
+  test.each([
+    { state: "whose server cannot be reached", away: () => nats.kill(), back: () => nats.restart() },
+    { state: "whose server does not answer", away: async () => nats.pause(), back: async () => nats.resume() },
+  ])("ends a replica that is still starting, $state", async ({ away, back }) => {
+    await away();
+    const replica = stack.use(
+      await startProcess({
+        command: [process.execPath, bundle.main],
+        env: { NATS_URL: nats.url, HEALTH_HOST: "127.0.0.1", HEALTH_PORT: "0", LOG_LEVEL: "info" },
+      }),
+    );
+    await sleep(2000); // it has come as far as it can
+    expect(replica.running, replica.stderr).toBe(true);
+    replica.terminate();
+    const end = await endOf(replica);
+    await back();
+    expect(end).toEqual(well);
+  });
+
   test("ends a replica whose server has fallen silent", async () => {
     // A silent server cannot be told anything: what was in flight comes again after the ack wait.
-    const replica = await start({ ACK_WAIT: "2s", SHUTDOWN_GRACE: "1s" });
+    const brief = { ACK_WAIT: "2s", SHUTDOWN_GRACE: "1s" };
+    const replica = await start(brief);
     await oracle.ask("once", { requestId: "q1", text: "q1", delayMs: 1500 });
     await until(
       () => runs.all.length === 1,
@@ -199,7 +219,7 @@ describe("SIGTERM", { timeout: 120_000 }, () => {
     const end = await endOf(replica);
     nats.resume();
     expect(end).toEqual(well);
-    await start();
-    await oracle.untilAllAnswered(60_000);
+    await start(brief);
+    await oracle.untilAllAnswered(50_000);
   });
 });
