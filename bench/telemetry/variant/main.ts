@@ -54,7 +54,7 @@ const incoming: Incoming = {
   publishedAt: Date.now(),
   fallbackId: undefined,
 };
-const sink = { frame: () => undefined, finish: () => undefined, fail: () => undefined };
+const sink = { frame: () => undefined, finish: () => undefined, fail: () => undefined, abandon: () => undefined };
 const way = { open: () => sink, reject: () => undefined };
 
 async function run(count: number): Promise<void> {

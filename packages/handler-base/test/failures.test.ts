@@ -11,7 +11,7 @@ import { installation } from "../src/names.ts";
 import { EchoRequestSchema, EchoService } from "./gen/echo/v1/echo_pb.ts";
 import { echo } from "./support/echo.ts";
 
-const sink = { frame: () => undefined, finish: () => undefined, fail: () => undefined };
+const sink = { frame: () => undefined, finish: () => undefined, fail: () => undefined, abandon: () => undefined };
 
 /** Calls `Say` with a handler that throws this. */
 async function fail(reason: unknown): Promise<{ outcome: Outcome; lines: LogRecord[] }> {

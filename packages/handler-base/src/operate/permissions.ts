@@ -5,11 +5,10 @@
 // I2  A user publishes only where the subject holds his id, and reads only where it does; never frames or answers whose subject holds a
 //     request id alone, because others could guess it.
 import type { MethodContract, ReplyContract, ServiceContract } from "../contract.ts";
-
-import { isToken, type SubjectPattern } from "../subjects.ts";
 import { HandlerError } from "../error.ts";
 import { names, type Installation, type Names } from "../names.ts";
 import { desiredState } from "../provision/index.ts";
+import { isToken, type SubjectPattern } from "../subjects.ts";
 import { answerFilters } from "./catalogue.ts";
 
 /** Subjects that an account lets a user publish on and subscribe to; everything else is denied. */

@@ -14,7 +14,7 @@ import { echo } from "../support/echo.ts";
 import { startCollector } from "./collector.ts";
 import { baseConfig } from "./support.ts";
 
-const silentSink = { frame: () => undefined, finish: () => undefined, fail: () => undefined };
+const silentSink = { frame: () => undefined, finish: () => undefined, fail: () => undefined, abandon: () => undefined };
 
 test("a line of a call has the ids of its trace; a line of no call has none", async () => {
   await using collector = await startCollector();
