@@ -68,7 +68,7 @@ async function read(store: ObjectStore, name: string): Promise<Uint8Array> {
   const missing = () => new HandlerError(`header ${headers.claimCheck} names no object`, "not_found");
   const info = await inTime(store.info(name));
   if (info === null || info.deleted) throw missing();
-  if (info.isLink()) throw new HandlerError(`header ${headers.claimCheck} names a link`, "invalid_argument");
+  if (info.options?.link) throw new HandlerError(`header ${headers.claimCheck} names a link`, "invalid_argument");
   if (!(info.size <= largestBytes)) throw tooLarge(largestBytes); // not even a number, perhaps
   const object = await inTime(store.get(name));
   if (object === null) throw missing();
