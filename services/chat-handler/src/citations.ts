@@ -3,6 +3,7 @@
 // I1  A number that names no passage never leaves, however the answer is cut into pieces.
 // I2  Text in code, between backticks, is not touched: `items[7]` is no citation.
 // I3  What is held back is at most one unfinished marker, or white space and backticks at the end of what has come.
+// I4  Time grows with the length of the text, whatever is in it: models repeat themselves, and users ask them to.
 
 export interface CitationFilter {
   /** The next piece of the answer; gives what may leave. */
@@ -15,7 +16,7 @@ export interface CitationFilter {
 
 /** Longest marker that is taken for one, blanks before it included. */
 const longestMarker = 64;
-const marker = /([ \t]*)\[[ \t]*(\d{1,4}(?:[ \t]*[,;][ \t]*\d{1,4})*)[ \t]*\]/g;
+const marker = /([ \t]{0,8})\[[ \t]*(\d{1,4}(?:[ \t]*[,;][ \t]*\d{1,4})*)[ \t]*\]/g;
 /** An end of the text that may become a marker, the end of a paragraph, or more backticks. */
 const unfinished = /(?:\s+|[ \t]*\[[\d \t,;]*|`+)$/;
 
@@ -56,8 +57,7 @@ export function createCitationFilter(passages: number): CitationFilter {
     cited,
     push(piece) {
       const text = held + piece;
-      const tail = unfinished.exec(text)?.[0] ?? "";
-      held = tail.length > longestMarker ? "" : tail;
+      held = unfinished.exec(text.slice(-longestMarker))?.[0] ?? "";
       return release(text.slice(0, text.length - held.length));
     },
     end() {

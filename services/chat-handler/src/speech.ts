@@ -12,7 +12,7 @@ export interface Spoken {
 export function spokenText(answer: string): Spoken {
   const plain = withoutCitations(answer)
     .replaceAll(/```[\s\S]*?(?:```|$)/g, " ")
-    .replaceAll(/!?\[([^\]]*)\]\([^)\s]*\)/g, "$1")
+    .replaceAll(/!?\[([^[\]]*)\]\([^)\s]{0,500}\)/g, "$1")
     .replaceAll(/^[ \t]*(?:#{1,6}|[-*+>])[ \t]+/gm, "")
     .replaceAll(/[*`|]|__/g, "")
     .replaceAll(/[ \t]+/g, " ")
