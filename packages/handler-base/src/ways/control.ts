@@ -94,11 +94,23 @@ export class CallControl {
     });
   }
 
-  /** Aborts the call of a silent caller. */
-  checkLease(now: number): void {
-    if (now - this.#lastWord > leaseMs) {
+  /**
+   * Aborts the call of a silent caller; with `goesOn`, lets it run on without credits: on the durable path nothing is given up because
+   * nobody listens.
+   */
+  checkLease(now: number, goesOn: boolean): void {
+    if (now - this.#lastWord <= leaseMs) return;
+    if (!goesOn) {
       this.#abort(new HandlerError("the caller is gone: it gave no credits", "canceled"));
+      return;
     }
+    this.#granted = Number.POSITIVE_INFINITY;
+    this.#waiting?.();
+  }
+
+  /** Whether the caller bounds what it is sent. */
+  get givesCredits(): boolean {
+    return Number.isFinite(this.#granted);
   }
 
   close(): void {

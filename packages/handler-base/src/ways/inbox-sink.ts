@@ -73,8 +73,8 @@ class InboxSink implements ReplySink, Ticking {
     this.#sequence = sequence;
     const sent = this.#send(encode(output, frame, this.#call.contentType), out);
     if (sent) return sent;
-    // A bare caller gives no credits: what keeps the memory bounded is waiting for the socket now and then.
-    return this.#control === undefined && sequence % flushEvery === 0 ? this.#options.nc.flush() : undefined;
+    // Where nobody gives credits, what keeps the memory bounded is waiting for the socket now and then.
+    return !this.#control?.givesCredits && sequence % flushEvery === 0 ? this.#options.nc.flush() : undefined;
   }
 
   finish(answer: Message | undefined): Promise<void> | undefined {
@@ -119,7 +119,7 @@ class InboxSink implements ReplySink, Ticking {
       this.#lastSent = now;
       sayWorking(this.#options.nc, this.#replyTo);
     }
-    this.#control?.checkLease(now);
+    this.#control?.checkLease(now, this.#call.incoming.way === "event");
   }
 
   #end(out: ReturnType<typeof natsHeaders>): undefined {
