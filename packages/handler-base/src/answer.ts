@@ -68,6 +68,28 @@ export function answerHeaders(desc: DescMessage, type: ContentType): MsgHdrs {
   return out;
 }
 
+const good = new WeakMap<DescMessage, Map<ContentType, MsgHdrs>>();
+
+/** Headers of a good last answer, the same for all of a type: made and encoded once. Not to be changed. */
+export function goodAnswerHeaders(desc: DescMessage, type: ContentType): MsgHdrs {
+  let byType = good.get(desc);
+  if (byType === undefined) good.set(desc, (byType = new Map()));
+  let known = byType.get(type);
+  if (known === undefined) {
+    known = answerHeaders(desc, type);
+    known.set(headers.status, "ok");
+    byType.set(type, encodedOnce(known));
+  }
+  return known;
+}
+
+/** The client library encodes headers at every publish. */
+function encodedOnce(out: MsgHdrs): MsgHdrs {
+  if (!("encode" in out) || typeof out.encode !== "function") return out;
+  const bytes: unknown = out.encode();
+  return Object.assign(out, { encode: () => bytes });
+}
+
 /** Adds the ADR-32 error headers and ours. */
 export function setErrorHeaders(out: MsgHdrs, error: HandlerError): MsgHdrs {
   out.set(headers.error, error.message.replaceAll(/[\r\n]+/g, " "));

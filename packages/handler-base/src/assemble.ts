@@ -112,7 +112,12 @@ export async function assemble<T extends BaseConfig>(
       discovery.ended(...end);
     },
   };
-  const dispatcher = createDispatcher({ ...parts, ...answers, middleware: compose(middleware), observer });
+  const dispatcher = createDispatcher({
+    ...parts,
+    ...answers,
+    middleware: middleware.length > 0 ? compose(middleware) : undefined,
+    observer,
+  });
 
   const durable = await openDurablePath({
     ...parts,

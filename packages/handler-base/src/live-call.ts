@@ -3,15 +3,17 @@
 //
 // I1  The first reason that ends a call holds; the signal's reason and the error that is answered are that HandlerError.
 // I2  A call that is registered is ended by its handler, its deadline, its caller or the shutdown, whichever comes first.
+import { Bag, type Placed } from "./bag.ts";
 import type { CallContext, Caller, ContextKey } from "./context.ts";
 import type { MethodContract } from "./contract.ts";
 import { HandlerError } from "./error.ts";
 import type { Logger } from "./log.ts";
+import type { Maybe } from "./maybe.ts";
 
 const tickMs = 20;
 
 /** Something that wants to know the time while calls are in flight. */
-export interface Ticking {
+export interface Ticking extends Placed {
   /** Called about every 20 ms with `performance.now()` and `Date.now()`. */
   tick(now: number, wallClock: number): void;
 }
@@ -23,12 +25,12 @@ export interface Clock {
 
 /** The shared timer; it runs only while it has members. */
 export function createClock(): Clock {
-  const members = new Set<Ticking>();
+  const members = new Bag<Ticking>();
   let timer: NodeJS.Timeout | undefined;
   const tick = () => {
     const now = performance.now();
     const wallClock = Date.now();
-    for (const member of members) member.tick(now, wallClock);
+    members.each((member) => member.tick(now, wallClock));
     if (members.size === 0) {
       clearInterval(timer);
       timer = undefined;
@@ -53,11 +55,11 @@ export interface LiveCallOptions {
   caller: Caller;
   way: "request" | "event";
   log: Logger;
-  clock: Clock;
 }
 
-/** The context of one call, and the means to end it. */
+/** The context of one call, and the means to end it. Whoever holds the live calls lets them tick. */
 export class LiveCall implements CallContext, Ticking {
+  place = -1;
   readonly method: MethodContract;
   readonly requestId: string;
   readonly attempt: number;
@@ -65,7 +67,6 @@ export class LiveCall implements CallContext, Ticking {
   readonly caller: Caller;
   readonly way: "request" | "event";
   readonly #log: Logger;
-  readonly #clock: Clock;
   #lineLog: Logger | undefined;
   #controller: AbortController | undefined;
   #reason: HandlerError | undefined;
@@ -81,8 +82,6 @@ export class LiveCall implements CallContext, Ticking {
     this.caller = options.caller;
     this.way = options.way;
     this.#log = options.log;
-    this.#clock = options.clock;
-    this.#clock.add(this);
   }
 
   /** Made when it is first asked for: most unary handlers never do. */
@@ -119,7 +118,8 @@ export class LiveCall implements CallContext, Ticking {
   };
 
   /** Settles as `work` does, or rejects with the reason of an abort, whichever comes first. A handler that ignores its signal holds up nobody. */
-  race<T>(work: Promise<T>): Promise<T> {
+  race<T>(work: Maybe<T>): Maybe<T> {
+    if (!(work instanceof Promise)) return work;
     if (this.#reason) {
       work.catch(() => undefined); // already answered with the reason; what the handler makes of it reaches nobody
       return Promise.reject(this.#reason);
@@ -144,9 +144,5 @@ export class LiveCall implements CallContext, Ticking {
     if (wallClock >= this.deadline) {
       this.abort(new HandlerError("the deadline has passed", "deadline_exceeded"));
     }
-  }
-
-  end(): void {
-    this.#clock.delete(this);
   }
 }

@@ -5,20 +5,25 @@ import type { Call, ReplySink } from "./call.ts";
 import type { Accumulator } from "./implement.ts";
 import type { LiveCall } from "./live-call.ts";
 import { readText, writeField } from "./fields.ts";
+import { andThen, type Maybe } from "./maybe.ts";
 
 /** Resolves when the handler is done and its last reply is with the sink; rejects with what it threw. */
-export async function runHandler(call: Call, context: LiveCall, sink: ReplySink): Promise<void> {
+export function runHandler(call: Call, context: LiveCall, sink: ReplySink): Maybe<void> {
+  const { handler, output } = call.method;
+  if (handler.kind !== "unary") return runStream(call, context, sink);
+  return andThen(handler.handle(call.request, context), (given) => {
+    const complete = withId(output, message(output, given), call);
+    context.commit();
+    return sink.finish(complete);
+  });
+}
+
+async function runStream(call: Call, context: LiveCall, sink: ReplySink): Promise<void> {
   const { method, request } = call;
   const { handler, output } = method;
   switch (handler.kind) {
-    case "unary": {
-      const given = handler.handle(request, context);
-      const answer = message(output, given instanceof Promise ? await given : given);
-      const complete = withId(output, answer, call);
-      context.commit();
-      await sink.finish(complete);
-      return;
-    }
+    case "unary":
+      throw new Error(`${method.contract.name} streams nothing`);
     case "server_streaming": {
       const accumulator = method.folded && accumulatorOf(method.folded, request);
       await stream(call, context, handler.handle(request, context), output, sink, accumulator);

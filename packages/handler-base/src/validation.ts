@@ -4,6 +4,7 @@ import { hasOption, type DescMessage, type Message } from "@bufbuild/protobuf";
 import { field as fieldRules, message as messageRules } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Validator } from "@bufbuild/protovalidate";
 import { HandlerError } from "./error.ts";
+import { quickCheckOf } from "./quick-check.ts";
 
 let validator: Validator | undefined;
 let loading: Promise<void> | undefined;
@@ -31,8 +32,12 @@ export function hasRules(desc: DescMessage): boolean {
   return found;
 }
 
-/** Throws `invalid_argument` that names every bad field. Never holds a value: it could be what a user wrote. */
-export async function validate(desc: DescMessage, message: Message): Promise<void> {
+/** Throws `invalid_argument` that names every bad field. Never holds a value: it could be what a user wrote. Waits only if it must. */
+export function validate(desc: DescMessage, message: Message): Promise<void> | undefined {
+  return quickCheckOf(desc)?.(message) ? undefined : validateFully(desc, message);
+}
+
+async function validateFully(desc: DescMessage, message: Message): Promise<void> {
   if (validator === undefined) await loadValidator();
   const result = validator?.validate(desc, message);
   if (result === undefined || result.kind === "valid") return;

@@ -134,6 +134,7 @@ interface HeldLeaseOptions {
 }
 
 class HeldLease implements Lease, Ticking {
+  place = -1;
   readonly #options: HeldLeaseOptions;
   #revision: number;
   #renewAt: number;

@@ -7,6 +7,7 @@
 //     under the same id must not end with this one's error.
 import { nuid } from "@nats-io/nats-core";
 import { isFinal, type Call, type Outcome, type ReplySink } from "../call.ts";
+import type { Maybe } from "../maybe.ts";
 import type { Once } from "../dispatch.ts";
 import { HandlerError } from "../error.ts";
 import { ClaimedSink } from "./claimed-sink.ts";
@@ -28,7 +29,7 @@ export interface OnceOptions {
 /** How long storing an error may take after the call has ended, ms. */
 const storeErrorWithinMs = 10_000;
 
-type Execute = (sink: ReplySink) => Promise<Outcome>;
+type Execute = (sink: ReplySink) => Maybe<Outcome>;
 
 export function createOnce({ finals, leases, frames, attach }: OnceOptions): Once {
   async function runClaimed(

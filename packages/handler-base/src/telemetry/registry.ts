@@ -112,16 +112,27 @@ export function createRegistry(): Registry {
 }
 
 function seriesOf<T>(labels: readonly string[], create: () => T) {
-  const byKey = new Map<string, Series<T>>();
+  // A map for each label: joining the values to one key would make a new string for every call.
+  type Level = Map<string, Level | Series<T>>;
+  const root: Level = new Map();
+  const all: Series<T>[] = [];
   const other = labels.map(() => "_other");
   const find = (values: readonly string[]): T => {
-    const key = values.length === 1 ? (values[0] ?? "") : values.join("\n");
-    const known = byKey.get(key);
-    if (known) return known.cell;
-    if (byKey.size >= mostSeries && values !== other) return find(other); // I1
-    const cell = create();
-    byKey.set(key, { values: [...values], cell });
-    return cell;
+    let level = root;
+    for (let index = 0; index < values.length - 1; index += 1) {
+      const value = values[index] ?? "";
+      let next = level.get(value);
+      if (!(next instanceof Map)) level.set(value, (next = new Map()));
+      level = next;
+    }
+    const last = values.at(-1) ?? "";
+    const known = level.get(last);
+    if (known !== undefined && !(known instanceof Map)) return known.cell;
+    if (all.length >= mostSeries && values !== other) return find(other); // I1
+    const one = { values: [...values], cell: create() };
+    level.set(last, one);
+    all.push(one);
+    return one.cell;
   };
-  return { at: (...values: readonly string[]) => find(values), series: () => byKey.values() };
+  return { at: (...values: readonly string[]) => find(values), series: () => all.values() };
 }

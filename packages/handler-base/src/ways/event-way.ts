@@ -6,14 +6,13 @@
 // I3  `already_exists` is told to an inbox only, never on a response subject.
 import type { Message } from "@bufbuild/protobuf";
 import type { NatsConnection } from "@nats-io/nats-core";
-import { answerHeaders, errorAnswer, errorFrame, setErrorHeaders } from "../answer.ts";
+import { answerHeaders, goodAnswerHeaders, errorAnswer, errorFrame, setErrorHeaders } from "../answer.ts";
 import type { FramePublisher } from "../answers/frames.ts";
 import type { Answers } from "../answers/open.ts";
 import { isFinal, type Call, type ReplySink } from "../call.ts";
 import { encode } from "../codec.ts";
 import { isAnsweredOnce, type Way } from "../dispatch.ts";
 import type { HandlerError } from "../error.ts";
-import { headers } from "../names.ts";
 import { createInboxSink, type InboxSinkOptions } from "./inbox-sink.ts";
 import { rejectInPublic, rejectToInbox } from "./reject.ts";
 
@@ -22,10 +21,13 @@ export interface EventWayOptions extends InboxSinkOptions, Pick<Answers, "frames
 /** The way of all events of a process. */
 export function createEventWay(options: EventWayOptions): Way {
   const { nc } = options;
+  const confirm = createConfirm(nc);
   return {
     open(call) {
       const { replyTo } = call.incoming;
-      return replyTo === undefined ? new EventSink(nc, call, options.frames) : createInboxSink(call, replyTo, options);
+      return replyTo === undefined
+        ? new EventSink(nc, confirm, call, options.frames)
+        : createInboxSink(call, replyTo, options);
     },
     async reject(incoming, error, known) {
       if (!isFinal(error, incoming)) return;
@@ -35,15 +37,29 @@ export function createEventWay(options: EventWayOptions): Way {
   };
 }
 
+/** Resolves when the server has taken all that was published before: one round trip for all who ask in the same turn. */
+function createConfirm(nc: NatsConnection): () => Promise<void> {
+  let asked: Promise<void> | undefined;
+  return () =>
+    (asked ??= new Promise((resolve, reject) => {
+      setImmediate(() => {
+        asked = undefined;
+        nc.flush().then(resolve, reject);
+      });
+    }));
+}
+
 class EventSink implements ReplySink {
   readonly #nc: NatsConnection;
+  readonly #confirm: () => Promise<void>;
   readonly #call: Call;
   readonly #frames: FramePublisher;
   #sequence = 0;
   #abandoned = false;
 
-  constructor(nc: NatsConnection, call: Call, frames: FramePublisher) {
+  constructor(nc: NatsConnection, confirm: () => Promise<void>, call: Call, frames: FramePublisher) {
     this.#nc = nc;
+    this.#confirm = confirm;
     this.#call = call;
     this.#frames = frames;
   }
@@ -57,10 +73,9 @@ class EventSink implements ReplySink {
     const { method, responseSubject, contentType } = this.#call;
     if (answer === undefined || responseSubject === undefined || isAnsweredOnce(this.#call)) return;
     const desc = method.folded?.output ?? method.output;
-    const out = answerHeaders(desc, contentType);
-    out.set(headers.status, "ok");
+    const out = goodAnswerHeaders(desc, contentType);
     this.#nc.publish(responseSubject, encode(desc, answer, contentType), { headers: out });
-    await this.#nc.flush();
+    await this.#confirm();
   }
 
   async fail(error: HandlerError): Promise<void> {
@@ -75,7 +90,7 @@ class EventSink implements ReplySink {
     const desc = method.folded?.output ?? method.output;
     const out = setErrorHeaders(answerHeaders(desc, contentType), error);
     this.#nc.publish(responseSubject, encode(desc, errorAnswer(desc, error, requestId), contentType), { headers: out });
-    await this.#nc.flush();
+    await this.#confirm();
   }
 
   abandon(): void {

@@ -6,7 +6,7 @@
 // I4  No frame leaves without a credit, where the caller gives credits; others are bounded by their deadline and by what the socket takes.
 import type { Message } from "@bufbuild/protobuf";
 import { Empty, headers as natsHeaders, type NatsConnection } from "@nats-io/nats-core";
-import { answerHeaders, errorAnswer, errorFrame, setErrorHeaders } from "../answer.ts";
+import { answerHeaders, errorAnswer, errorFrame, goodAnswerHeaders, setErrorHeaders } from "../answer.ts";
 import { isFinal, type Call, type ReplySink } from "../call.ts";
 import type { ClaimCheck } from "../claim-check.ts";
 import { encode } from "../codec.ts";
@@ -38,6 +38,7 @@ export function createInboxSink(call: Call, replyTo: string, options: InboxSinkO
 }
 
 class InboxSink implements ReplySink, Ticking {
+  place = -1;
   readonly #call: Call;
   readonly #replyTo: string;
   readonly #options: InboxSinkOptions;
@@ -86,8 +87,7 @@ class InboxSink implements ReplySink, Ticking {
     }
     const { output } = this.#call.method;
     if (answer === undefined) throw new Error(`${this.#call.method.contract.name} gave no answer`);
-    const out = answerHeaders(output, this.#call.contentType);
-    out.set(headers.status, "ok");
+    const out = goodAnswerHeaders(output, this.#call.contentType);
     return this.#send(encode(output, answer, this.#call.contentType), out);
   }
 
@@ -131,7 +131,9 @@ class InboxSink implements ReplySink, Ticking {
   #send(data: Uint8Array, out: ReturnType<typeof natsHeaders>): Promise<void> | undefined {
     const { claimCheck } = this.#options;
     if (claimCheck?.isTooLarge(data)) {
-      return claimCheck.store(data, out).then(() => this.#publish(Empty, out));
+      const claimed = natsHeaders();
+      for (const [name, [value = ""]] of out) claimed.set(name, value);
+      return claimCheck.store(data, claimed).then(() => this.#publish(Empty, claimed));
     }
     this.#publish(data, out);
     return undefined;

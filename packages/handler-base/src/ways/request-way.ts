@@ -60,6 +60,7 @@ export function openRequestWay(method: Method, options: RequestWayOptions): Requ
 
   let told = 0;
   const keepAlive: Ticking = {
+    place: -1,
     tick(now) {
       if (now - told < repeatMs) return;
       told = now;
@@ -69,17 +70,33 @@ export function openRequestWay(method: Method, options: RequestWayOptions): Requ
     },
   };
 
-  const run = async (incoming: Incoming): Promise<void> => {
-    running += 1;
-    await dispatcher.dispatch(incoming, way);
+  /** Runs a call, and those that wait for as long as none of them has to wait for anything itself. */
+  const run = (incoming: Incoming): void => {
+    let next: Incoming | undefined = incoming;
+    while (next !== undefined) {
+      running += 1;
+      const outcome = dispatcher.dispatch(next, way);
+      if (outcome instanceof Promise) {
+        void outcome.then(() => {
+          const waited = leave();
+          if (waited) run(waited);
+        });
+        return;
+      }
+      next = leave();
+    }
+  };
+
+  /** A call has ended: gives the one that has waited longest. */
+  const leave = (): Incoming | undefined => {
     running -= 1;
     const next = waiting.shift();
     if (waiting.length === 0) clock.delete(keepAlive);
-    if (next) void run(next);
-    else if (running === 0) {
+    if (next === undefined && running === 0) {
       for (const resolve of whenIdle) resolve();
       whenIdle = [];
     }
+    return next;
   };
 
   const enqueue = (incoming: Incoming): void => {
@@ -91,7 +108,7 @@ export function openRequestWay(method: Method, options: RequestWayOptions): Requ
   };
 
   const accept = (incoming: Incoming): void => {
-    if (running < capacity) void run(incoming);
+    if (running < capacity) run(incoming);
     else if (waiting.length < capacity * 2) enqueue(incoming);
     else void way.reject(incoming, allTaken, {});
   };
