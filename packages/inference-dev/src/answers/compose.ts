@@ -44,7 +44,7 @@ export function compose(question: string, evidence: readonly Evidence[], terms: 
 }
 
 /** Where the best unit's words, its surroundings and its meaning together begin to carry an answer; measured on the question set. */
-const enough = { withMeaning: 1.57, wordsOnly: 0.92 };
+const enough = { withMeaning: 1.59, wordsOnly: 0.92 };
 
 /** Whether the question's words are supported by the best unit and its passage, and the unit is close to it in meaning. */
 export function isCovered(best: Evidence, evidence: readonly Evidence[], terms: readonly QuestionTerm[]): boolean {

@@ -12,6 +12,8 @@ export interface RerankerOptions {
 
 /** What a document keeps of its score when its best sentence stands in a better one, too: it adds little. */
 const echo = 0.7;
+/** How much the order counts in which the documents came: a search that found them knew something, too. */
+const prior = { weight: 0.2, halfAt: 5 };
 const weights = { said: 0.25, around: 0.3, close: 0.45 };
 
 export function createReranker({ rarity, vectors }: RerankerOptions): RerankEngine {
@@ -32,7 +34,8 @@ export function createReranker({ rarity, vectors }: RerankerOptions): RerankEngi
       const heard = new Set<string>();
       const scores = documents.map(() => 0);
       for (const [number, { text, score }] of [...best].toSorted(([, a], [, b]) => b.score - a.score)) {
-        scores[number - 1] = heard.has(text) ? score * echo : score;
+        const own = heard.has(text) ? score * echo : score;
+        scores[number - 1] = (1 - prior.weight) * own + prior.weight / (1 + (number - 1) / prior.halfAt);
         heard.add(text);
       }
       return scores;
