@@ -98,19 +98,25 @@ function* deltasOf(body: JsonRecord): Generator<LlmDelta> {
 /** Usage of an OpenAI answer; undefined when it is absent or null, as in every chunk but the last. */
 export function usageOf(value: unknown): Usage | undefined {
   if (!isRecord(value)) return undefined;
-  const inputTokens = numberOf(value["prompt_tokens"]) ?? 0;
-  const outputTokens = numberOf(value["completion_tokens"]) ?? 0;
+  const inputTokens = countOf(value["prompt_tokens"]) ?? 0;
+  const outputTokens = countOf(value["completion_tokens"]) ?? 0;
   const cachedTokens = detail(value["prompt_tokens_details"], "cached_tokens");
   const reasoningTokens = detail(value["completion_tokens_details"], "reasoning_tokens");
   return {
     inputTokens,
     outputTokens,
-    totalTokens: numberOf(value["total_tokens"]) ?? inputTokens + outputTokens,
+    totalTokens: countOf(value["total_tokens"]) ?? inputTokens + outputTokens,
     ...(cachedTokens !== undefined && { cachedTokens }),
     ...(reasoningTokens !== undefined && { reasoningTokens }),
   };
 }
 
 function detail(value: unknown, key: string): number | undefined {
-  return isRecord(value) ? numberOf(value[key]) : undefined;
+  return isRecord(value) ? countOf(value[key]) : undefined;
+}
+
+/** The value as a count that 32 bits hold, or undefined: an answer must not fail for what its server says about it. */
+function countOf(value: unknown): number | undefined {
+  const count = numberOf(value);
+  return count !== undefined && Number.isInteger(count) && count >= 0 && count < 2 ** 31 ? count : undefined;
 }

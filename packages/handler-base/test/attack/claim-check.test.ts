@@ -37,7 +37,7 @@ async function forge(name: string, meta: Readonly<Record<string, unknown>>, piec
   const rollup = headers();
   rollup.set("Nats-Rollup", "sub");
   const told = { name, bucket, nuid: name, size: 1, chunks: pieces.length, digest: digestOf(small), ...meta };
-  await nc.request(subject, JSON.stringify(told), { headers: rollup });
+  await nc.request(subject, JSON.stringify(told), { headers: rollup, timeout: 5000 });
 }
 
 /** Code of the error that a request with this claim check is answered with; empty = none. */

@@ -10,6 +10,7 @@ import { until } from "../delivery/support.ts";
 import { EchoRequestSchema, EchoService } from "../gen/echo/v1/echo_pb.ts";
 import { openPublisher, type Publisher } from "../support/publisher.ts";
 import { startEcho } from "../support/service.ts";
+import { connections } from "./raw.ts";
 
 let server: NatsFixture;
 let nc: NatsConnection;
@@ -33,10 +34,7 @@ afterAll(async () => {
 
 /** Subscriptions of the service's connection. */
 async function subscriptions(): Promise<number> {
-  const { connections }: { connections: { name?: string; subscriptions: number }[] } = await (
-    await fetch(`${server.monitorUrl}/connz`)
-  ).json();
-  return connections.find(({ name }) => name === "echo")?.subscriptions ?? -1;
+  return (await connections(server)).find(({ name }) => name === "echo")?.subscriptions ?? -1;
 }
 
 /** Keys of the lease bucket that somebody still holds. */

@@ -1,6 +1,7 @@
 // NATS written by hand: what a hostile publisher can send that no client library would.
 import { once } from "node:events";
 import { connect } from "node:net";
+import type { NatsFixture } from "@pipeline/testkit";
 
 export interface Raw extends Disposable {
   /** Publishes; header block and subjects go out as they are. */
@@ -34,3 +35,17 @@ export async function openRaw(port: number): Promise<Raw> {
 
 /** A header block of these lines. */
 export const block = (...lines: readonly string[]) => `NATS/1.0\r\n${lines.map((line) => `${line}\r\n`).join("")}\r\n`;
+
+interface Connection {
+  /** As the client gave it. */
+  readonly name?: string;
+  readonly subscriptions: number;
+  /** Why it was closed. */
+  readonly reason?: string;
+}
+
+/** Connections as the server's monitoring tells them. */
+export async function connections({ monitorUrl }: NatsFixture, state = "open"): Promise<readonly Connection[]> {
+  const answer = (await (await fetch(`${monitorUrl}/connz?state=${state}`)).json()) as { connections: Connection[] };
+  return answer.connections;
+}

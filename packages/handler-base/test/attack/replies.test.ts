@@ -10,7 +10,7 @@ import { EchoRequestSchema } from "../gen/echo/v1/echo_pb.ts";
 import type { EchoLog } from "../support/echo.ts";
 import { openPublisher, type Publisher } from "../support/publisher.ts";
 import { startEcho } from "../support/service.ts";
-import { block, openRaw, type Raw } from "./raw.ts";
+import { block, connections, openRaw, type Raw } from "./raw.ts";
 
 let server: NatsFixture;
 let nc: NatsConnection;
@@ -102,12 +102,6 @@ describe("a reply subject", { timeout: 60_000 }, () => {
   });
 
   test("of a durable call that is longer than the server takes does not cost the service its connection", async () => {
-    const connections = async (state: string) => {
-      const answer: { connections: { name: string; reason?: string }[] } = await (
-        await fetch(`${server.monitorUrl}/connz?state=${state}`)
-      ).json();
-      return answer.connections.filter(({ name }) => name === "echo");
-    };
     for (const inbox of [
       `_INBOX.${"a".repeat(5000)}`,
       "_INBOX.a.>",
@@ -120,7 +114,8 @@ describe("a reply subject", { timeout: 60_000 }, () => {
     raw.publish("_durable.echo.v1.EchoService.Say", { head: block(`Handler-Reply-To: ${good}`), body: bytes({}) });
     await publisher.wait(good);
     await settled();
-    expect(await connections("closed")).toEqual([]);
-    expect(await connections("open")).toHaveLength(1);
+    const ofService = async (state: string) => (await connections(server, state)).filter(({ name }) => name === "echo");
+    expect(await ofService("closed")).toEqual([]);
+    expect(await ofService("open")).toHaveLength(1);
   });
 });

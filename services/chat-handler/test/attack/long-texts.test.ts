@@ -1,8 +1,8 @@
 // Model servers that answer as no model server should, and answers that no user should be able to make costly.
 import { describe, expect, test } from "vitest";
-import { createCitationFilter, withoutCitations } from "../src/citations.ts";
-import { messagesOf } from "../src/prompt.ts";
-import { spokenText } from "../src/speech.ts";
+import { createCitationFilter, withoutCitations } from "../../src/citations.ts";
+import { messagesOf } from "../../src/prompt.ts";
+import { spokenText } from "../../src/speech.ts";
 
 describe("time grows with the length of a text that holds nothing but", { timeout: 60_000 }, () => {
   const length = 262_144;
