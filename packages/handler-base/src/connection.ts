@@ -41,10 +41,19 @@ export function connectionOptions(config: BaseConfig, name: string): ConnectionO
     reconnectJitter: 250,
     pingInterval: 20_000,
     noAsyncTraces: true,
+    ...loginIn(config.natsUrl),
     ...(config.natsToken !== undefined && { token: config.natsToken }),
     ...(config.natsUser !== undefined && { user: config.natsUser, pass: config.natsPassword ?? "" }),
     ...(config.natsCreds !== undefined && { authenticator: credsAuthenticator(bytes(config.natsCreds)) }),
     ...(config.natsNkey !== undefined && { authenticator: nkeyAuthenticator(bytes(config.natsNkey)) }),
     ...(Object.keys(tls).length > 0 && { tls }),
   };
+}
+
+/** `nats://user:password@host` and `nats://token@host`, as other clients take them: the client library drops them. */
+function loginIn(urls: readonly string[]): { user: string; pass: string } | { token: string } | undefined {
+  const url = urls.map((text) => URL.parse(text)).find((one) => one !== null && one.username !== "");
+  if (!url) return undefined;
+  const [name, pass] = [url.username, url.password].map(decodeURIComponent);
+  return pass ? { user: name ?? "", pass } : { token: name ?? "" };
 }

@@ -5,7 +5,7 @@ export const baseVariables = {
   natsUrl: env.urls("NATS_URL", {
     default: "nats://127.0.0.1:4222",
     bareHost: { scheme: "nats", port: 4222 },
-    doc: "NATS servers",
+    doc: "NATS servers; one of them may hold user and password, or a token",
   }),
   natsToken: env.secretFile("NATS_TOKEN", { optional: true, doc: "Token that NATS asks for" }),
   natsUser: env.string("NATS_USER", { optional: true, doc: "User that NATS asks for" }),
