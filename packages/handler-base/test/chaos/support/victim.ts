@@ -17,15 +17,18 @@ export interface Bundle extends AsyncDisposable {
 /** Bundles the victim with the repository's own options. */
 export async function bundleVictim(): Promise<Bundle> {
   const folder = await mkdtemp(join(tmpdir(), "victim-"));
+  const remove = () => rm(folder, { recursive: true, force: true });
   const bundler = join(root, "node_modules/rolldown/bin/cli.mjs");
-  await run(process.execPath, [bundler, "-c", join(root, "rolldown.config.ts"), "-d", folder], {
-    cwd: join(import.meta.dirname, "../victim"),
-    timeout: 60_000,
-  });
-  return {
-    main: join(folder, "main.cjs"),
-    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
-  };
+  try {
+    await run(process.execPath, [bundler, "-c", join(root, "rolldown.config.ts"), "-d", folder], {
+      cwd: join(import.meta.dirname, "../victim"),
+      timeout: 60_000,
+    });
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+  return { main: join(folder, "main.cjs"), [Symbol.asyncDispose]: remove };
 }
 
 export interface VictimOptions {
