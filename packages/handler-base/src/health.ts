@@ -7,7 +7,9 @@
 //   /metrics   Prometheus text
 //
 // I1  Nothing that it is asked can hold up the service: connections, headers and times are bounded, bodies are not read.
+// I2  A new connection is always taken, in place of the oldest if there are too many: a probe that found no room would get the pod killed.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 
 /** What is wrong, in a few words, or undefined if nothing is. Called at each probe: cheap, no waiting, no throwing. */
 export type Check = () => string | undefined;
@@ -49,12 +51,18 @@ interface Answer {
 export async function startHealth(options: HealthOptions): Promise<Health> {
   const { host = "0.0.0.0" } = options;
   const server = createServer(
-    { maxHeaderSize: 8192, headersTimeout: 5000, requestTimeout: 5000, keepAliveTimeout: 15_000 },
+    {
+      maxHeaderSize: 8192,
+      headersTimeout: 5000,
+      requestTimeout: 5000,
+      keepAliveTimeout: 15_000,
+      connectionsCheckingInterval: 1000, // how often these times are looked at
+    },
     (request, response) => {
       respond(options, request, response);
     },
   );
-  server.maxConnections = 64;
+  keepNewest(server);
   await listen(server, options.port, host);
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("the health server has no port");
@@ -75,6 +83,22 @@ export async function startHealth(options: HealthOptions): Promise<Health> {
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+const mostConnections = 64;
+
+/** I2 */
+function keepNewest(server: Server): void {
+  const open = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    const [oldest] = open;
+    if (oldest && open.size >= mostConnections) {
+      open.delete(oldest);
+      oldest.destroy();
+    }
+    open.add(socket);
+    socket.once("close", () => open.delete(socket));
+  });
 }
 
 function listen(server: Server, port: number, host: string): Promise<void> {

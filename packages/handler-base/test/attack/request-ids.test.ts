@@ -90,8 +90,10 @@ describe("the same request", { timeout: 60_000 }, () => {
     await Promise.all(inboxes.map((inbox) => publisher.wait(inbox)));
     await publisher.wait("echo.counted.hammered");
     expect(log.events.filter((event) => event === "begin hammered")).toHaveLength(1);
-    const said = new Set(inboxes.flatMap((inbox) => publisher.finals(inbox)).map((one) => one.error?.type ?? one.text));
-    expect([...said].toSorted()).toEqual(["h1 h2 ", "resource_exhausted"]);
+    const said = new Set(
+      inboxes.flatMap((inbox) => publisher.finals(inbox)).map((one) => one.error?.message ?? one.text),
+    );
+    expect([...said].toSorted()).toEqual(["all slots of this service are taken", "h1 h2 "]);
   });
 
   test("with an id in another form of Unicode is another request", async () => {
