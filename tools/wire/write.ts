@@ -33,7 +33,7 @@ async function fillTemplate(contract: Contract): Promise<string> {
     codes: codeTable,
     streams: () => streamTable(contract),
   };
-  const template = await readFile(new URL("template.md", import.meta.url), "utf8");
+  const template = await readFile(new URL("template.txt", import.meta.url), "utf8");
   const lines = await Promise.all(
     template.split("\n").map(async (line) => {
       const name = /^\{\{([^}]+)\}\}$/.exec(line)?.[1];

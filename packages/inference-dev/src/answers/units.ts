@@ -17,6 +17,7 @@ export interface Unit {
 const sentenceEnd = /(?<=[.!?…]["')\]`]?)(?<!\b(?:e\.g|i\.e|etc|vs|cf|no|[A-Z])\.)\s+(?=[\p{Lu}\p{N}"'(`*[_])/u;
 const tableRule = /^\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$/;
 const itemStart = /^\s*(?:[-*+]|\d{1,9}[.)])\s+/;
+const citation = /\[\d+\]/;
 const fence = /^\s*(?:`{3,}|~{3,})/;
 /** A longer unit is cut: it is no sentence any more. */
 const maxLength = 700;
@@ -40,7 +41,7 @@ export function unitsOf(passage: string): Unit[] {
   let block = 0;
   const add = (text: string, kind: Unit["kind"], led: string, instance = "") => {
     // a citation inside an example would pass for one of the answer's own
-    if (/[\p{L}\p{N}]/u.test(text) && !/\[\d+\]/.test(text)) units.push({ text, kind, block, lead: led, instance });
+    if (/[\p{L}\p{N}]/u.test(text) && !citation.test(text)) units.push({ text, kind, block, lead: led, instance });
   };
   for (let at = 0; at < lines.length;) {
     const line = lines[at] ?? "";
@@ -52,7 +53,9 @@ export function unitsOf(passage: string): Unit[] {
         .slice(at + 1, end)
         .map((each) => each.trim())
         .filter((each) => each !== "");
-      for (const each of code.slice(0, 40)) add(`\`${each.replaceAll("`", "'").slice(0, maxLength)}\``, "code", lead);
+      // A block with citations shows an answer: its question and sentences are nobody's evidence.
+      const evidence = code.some((each) => citation.test(each)) ? [] : code.slice(0, 40);
+      for (const each of evidence) add(`\`${each.replaceAll("`", "'").slice(0, maxLength)}\``, "code", lead);
       at = end + 1;
       block++;
       lead = "";
