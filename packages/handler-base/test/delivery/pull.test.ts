@@ -114,8 +114,8 @@ describe("a pull loop", { timeout: 60_000 }, () => {
   test("asks again when a request ends without messages", async () => {
     await bench.prepare();
     const { seen, onMessage } = counting();
-    const { lines } = pullFrom(bench, { slots: 4, onMessage, expiresMs: 1000, heartbeatMs: 300 });
-    await sleep(3500);
+    const { lines } = pullFrom(bench, { slots: 4, onMessage, expiresMs: 5000, heartbeatMs: 1500 });
+    await sleep(6500);
     await bench.publish(20);
     await until(() => seen.size === 20);
     expect(lines).toEqual([]);
