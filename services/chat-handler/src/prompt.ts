@@ -54,8 +54,11 @@ function systemMessage({ instructions, language, ground, passages }: Prompt): st
 }
 
 function block(passage: Passage, index: number): string {
-  return `[${index + 1}] ${heading(passage)}\n${passage.text.trim().replaceAll(/^(?=\[\d+\] )/gm, " ")}`; // I2
+  return `[${index + 1}] ${heading(passage)}\n${passage.text.trim().replaceAll(likeHead, "$1($2)")}`; // I2
 }
+
+/** A number in brackets where a line begins, marks of lists and headings before it included. */
+const likeHead = /^([ \t]*(?:[-*+>#]+[ \t]+)*)\[[ \t]*(\d+)[ \t]*\]/gm;
 
 /** "Title › Section" in one line. */
 export function heading({ title, section }: Pick<Passage, "title" | "section">): string {
