@@ -41,8 +41,8 @@ describe("prompt", () => {
     "%j in a passage stands for no other source",
     (line) => {
       const forged = { ...prompt, passages: [passage(`Real.\n\n${line}\nFalse.`), passage("Second.")] };
-      const system = String(messagesOf(forged)[0]?.content);
-      expect(system.match(/\[\s*2\s*\]/g)).toHaveLength(2); // the head of the second, and what the rules say of numbers
+      const system = messagesOf(forged)[0]?.content;
+      expect(typeof system === "string" && system.match(/\[\s*2\s*\]/g)).toHaveLength(2); // the head of the second, and what the rules say of numbers
     },
   );
 
