@@ -60,7 +60,9 @@ async function main(): Promise<void> {
   const documents = readMarkdownFolder(repository, { signal });
   const { documents: count, added } = await ingest({ store, embeddings, collection, documents, signal });
 
-  const all = (await readQuestions()).filter((each) => each.half === values.half && each.expected !== undefined);
+  const all = (await readQuestions("questions.json")).filter(
+    (each) => each.half === values.half && each.expected !== undefined,
+  );
   const find = (query: Partial<SearchQuery>, limit: number) =>
     store.search({ ...query, collection, limit }, { signal });
   const places: Record<Way, (number | undefined)[]> = { words: [], vectors: [], both: [] };

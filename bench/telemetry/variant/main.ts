@@ -59,7 +59,7 @@ const way = { open: () => sink, reject: () => undefined };
 
 async function run(count: number): Promise<void> {
   for (let done = 0; done < count; done += atOnce) {
-    await Promise.all(Array.from({ length: atOnce }, () => dispatcher.dispatch(incoming, way)));
+    await Promise.all(Array.from({ length: atOnce }, async () => dispatcher.dispatch(incoming, way)));
     // Timers and sockets get their turn, as they do in a service.
     if (done % (atOnce * 16) === 0) await new Promise((resolve) => setImmediate(resolve));
   }

@@ -8,11 +8,11 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { createClient } from "@pipeline/handler-base";
+import { createClient } from "../src/index.ts";
 import { startNats, type NatsFixture } from "@pipeline/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { EchoService } from "../../handler-base/test/gen/echo/v1/echo_pb.ts";
-import { startCollector } from "../../handler-base/test/telemetry/collector.ts";
+import { EchoService } from "./gen/echo/v1/echo_pb.ts";
+import { startCollector } from "./telemetry/collector.ts";
 
 const root = join(import.meta.dirname, "../../..");
 const run = promisify(execFile);
