@@ -205,3 +205,11 @@ test("afterwards nothing is stuck, and a good question is answered", async () =>
   expect(final.error).toBeUndefined();
   expect(final.sources[0]?.cited).toBe(true);
 });
+
+test("a greeting that cannot be read is refused where its user listens", async () => {
+  const heard = nc.subscribe("ai.chat.user.u7.greeting.response", { max: 1, timeout: 30_000 });
+  await nc.flush();
+  nc.publish("ai.chat.user.u7.greeting.request", Uint8Array.of(0xff, 0xff));
+  for await (const message of heard) expect(message.headers?.get("Nats-Service-Error-Code")).toBe("3");
+  expect(heard.getProcessed()).toBe(1);
+});
