@@ -1,6 +1,11 @@
 // Brings streams, buckets and consumers of an account to what the contracts say, or tells how they differ. Idempotent: a second run finds
 // everything as it should be. If anything is refused, nothing is changed.
-import { JetStreamApiError, jetstreamManager, type JetStreamManager } from "@nats-io/jetstream";
+import {
+  JetStreamApiError,
+  jetstreamManager,
+  type JetStreamAccountStats,
+  type JetStreamManager,
+} from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import type { BucketContract, ServiceContract } from "../contract.ts";
 import type { Installation } from "../names.ts";
@@ -37,13 +42,13 @@ export async function provision(
 ): Promise<Report> {
   const { mode = "apply", environment = {}, buckets = [], signal } = options;
   requireServer(nc.info?.version);
-  const jsm = await jetstreamManager(nc, { timeout: requestTimeoutMs });
-  const survey = await takeSurvey(jsm, signal);
+  const jsm = await jetstreamManager(nc, { timeout: requestTimeoutMs, checkAPI: false });
+  const [account, survey] = await Promise.all([jsm.getAccountInfo(), takeSurvey(jsm, signal)]);
   const homes = findHomes(survey, contractStreams(contracts, environment));
   const clustered = nc.info?.cluster !== undefined;
   const state = withCopies(desiredState(contracts, at, environment, buckets, homes), clustered);
   const steps = await plan(jsm, state, { mode, survey, homes, clustered }, signal);
-  const refused = [...capturedRequests(contracts, survey), ...(await accountEntries(jsm, state, steps))];
+  const refused = [...capturedRequests(contracts, survey), ...accountEntries(account, state, steps)];
   const entries = await execute(jsm, steps, refused.length > 0 || mode !== "apply", signal);
   const all = [...refused, ...entries];
   return {
@@ -69,15 +74,17 @@ async function plan(
   at: Situation,
   signal: AbortSignal | undefined,
 ): Promise<Step[]> {
-  const steps = state.streams.map((stream) => planStream(stream, at));
-  for (const consumer of state.consumers) {
-    signal?.throwIfAborted();
-    const there = at.survey.has(consumer.stream)
-      ? await findConsumer(jsm, consumer.stream, consumer.settings.durable_name)
-      : undefined;
-    steps.push(planConsumer(consumer, there, at.mode));
-  }
-  return steps;
+  signal?.throwIfAborted();
+  const there = await Promise.all(
+    state.consumers.map(async ({ stream, settings }) =>
+      at.survey.has(stream) ? findConsumer(jsm, stream, settings.durable_name) : undefined,
+    ),
+  );
+  signal?.throwIfAborted();
+  return [
+    ...state.streams.map((stream) => planStream(stream, at)),
+    ...state.consumers.map((consumer, index) => planConsumer(consumer, there[index], at.mode)),
+  ];
 }
 
 /** Request subjects that some stream captures: its PubAck would be the answer. */
@@ -95,10 +102,10 @@ function capturedRequests(contracts: readonly ServiceContract[], survey: Survey)
   );
 }
 
-async function accountEntries(jsm: JetStreamManager, state: DesiredState, steps: readonly Step[]): Promise<Entry[]> {
+function accountEntries(account: JetStreamAccountStats, state: DesiredState, steps: readonly Step[]): Entry[] {
   const missing = new Set(steps.filter((step) => step.missing).map(({ entry }) => entry.name));
   const details = limitProblems(
-    await jsm.getAccountInfo(),
+    account,
     {
       streams: state.streams.filter(({ settings }) => missing.has(settings.name)),
       consumers: state.consumers.filter(({ stream, settings }) => missing.has(`${stream}/${settings.durable_name}`)),
