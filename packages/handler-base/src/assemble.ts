@@ -22,7 +22,7 @@ import { createPublisher } from "./publisher.ts";
 import type { ServeOptions } from "./serve.ts";
 import type { Shutdown } from "./shutdown.ts";
 import type { Telemetry } from "./telemetry/index.ts";
-import { hasRules, loadValidator } from "./validation.ts";
+import { prepareValidation } from "./validation.ts";
 import { createEventWay } from "./ways/event-way.ts";
 import { openRequestWays } from "./ways/request-ways.ts";
 
@@ -46,7 +46,7 @@ export async function assemble<T extends BaseConfig>(
     ["shutdown", () => (shutdown.phase === "running" ? undefined : shutdown.phase)],
   ]);
   let load: Load | undefined;
-  const health = await startHealth({
+  const listening = startHealth({
     host: config.healthHost,
     port: config.healthPort,
     checks,
@@ -54,10 +54,10 @@ export async function assemble<T extends BaseConfig>(
     load: () => load ?? { inFlight: 0, queued: 0, capacity: 0 },
     metrics: telemetry.prometheus,
   });
-  shutdown.add({ name: "health", close: () => health.close() });
-
-  const nc = await openConnection(config, name, shutdown.signal);
-  shutdown.add({ name: "connection", close: () => closeConnection(nc) });
+  const connecting = openConnection(config, name, shutdown.signal);
+  shutdown.add({ name: "health", close: () => listening.then((health) => health.close(), nothing) });
+  shutdown.add({ name: "connection", close: () => connecting.then(closeConnection, nothing) });
+  const [health, nc] = await Promise.all([listening, connecting]);
   shutdown.add({ name: "telemetry", close: (signal) => telemetry.close(signal) });
 
   const provisioned = Promise.withResolvers<void>();
@@ -145,9 +145,12 @@ export async function assemble<T extends BaseConfig>(
     },
     capacity: durable.capacity + requests.capacity,
   };
-  if (methods.some(({ input }) => hasRules(input))) void loadValidator(); // the first request must not wait for it
+  setImmediate(() => prepareValidation(methods.map(({ input }) => input))); // readiness must not wait for it
   return { nc, healthUrl: health.url };
 }
+
+/** What could not be opened has said so, and needs no closing. */
+const nothing = () => undefined;
 
 async function closeConnection(nc: NatsConnection): Promise<void> {
   await patiently(nc.flush()); // a server that is away cannot be told any more

@@ -1,5 +1,5 @@
-// Field rules of the contract (protovalidate). The validator is loaded lazily: it costs more than the rest of the start together, and
-// types without rules never need it.
+// Field rules of the contract (protovalidate). The validator is loaded lazily: it costs more than the rest of the start together, and a
+// service needs it only once a message fails the plain functions of quick-check.ts or has a type that they do not cover.
 import { hasOption, type DescMessage, type Message } from "@bufbuild/protobuf";
 import { field as fieldRules, message as messageRules } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Validator } from "@bufbuild/protovalidate";
@@ -10,7 +10,13 @@ let validator: Validator | undefined;
 let loading: Promise<void> | undefined;
 const ruled = new WeakMap<DescMessage, boolean>();
 
-/** Loads the validator. Idempotent; called once after readiness so that the first request does not wait. */
+/** Called after readiness, so that the first request of these types waits for nothing: where plain functions do, no validator is loaded. */
+export function prepareValidation(descs: readonly DescMessage[]): void {
+  const unclear = descs.filter((desc) => hasRules(desc) && quickCheckOf(desc) === undefined);
+  if (unclear.length > 0) void loadValidator();
+}
+
+/** Loads the validator. Idempotent. */
 export function loadValidator(): Promise<void> {
   loading ??= import("@bufbuild/protovalidate").then(({ createValidator }) => {
     validator = createValidator();
