@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { defineConfig } from "rolldown";
 import { lazyTls } from "./tools/bundle/lazy-tls.ts";
 import { leaveOut } from "./tools/bundle/leave-out.ts";
+import { slimRules } from "./tools/bundle/slim-rules.ts";
 
 export default defineConfig({
   input: { service: "src/main.ts" },
@@ -21,6 +22,7 @@ export default defineConfig({
       harmless: ["registerInstrumentations"],
     }),
     lazyTls(),
+    slimRules(),
     {
       name: "loader",
       generateBundle() {
