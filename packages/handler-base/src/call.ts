@@ -41,6 +41,11 @@ export interface Incoming {
   readonly publishedAt: number;
   /** Stands for the request id where neither payload nor header has one; undefined = one is made. */
   readonly fallbackId: string | undefined;
+  /**
+   * When an answer was published that nothing but the connection carries, by `performance.now()`. The sink sets it; who acknowledges the
+   * message must not do so across a break of the connection.
+   */
+  answeredAt?: number | undefined;
 }
 
 /** A request that was read, identified and found valid. */

@@ -23,8 +23,11 @@ export function parsePattern(text: string): SubjectPattern {
   return { text, filter, fields, tokens };
 }
 
+const noFields: ReadonlyMap<string, string> = new Map();
+
 /** Values of the fields in a subject that the pattern's filter matched. */
-export function fieldsOf(pattern: SubjectPattern, subject: string): Map<string, string> {
+export function fieldsOf(pattern: SubjectPattern, subject: string): ReadonlyMap<string, string> {
+  if (pattern.fields.size === 0) return noFields;
   const tokens = subject.split(".");
   const values = new Map<string, string>();
   for (const [field, index] of pattern.fields) values.set(field, tokens[index] ?? "");
@@ -49,6 +52,7 @@ export function isToken(text: string): boolean {
 
 /** Whether a subject (or a filter) lies within a filter. */
 export function covers(filter: string, subject: string): boolean {
+  if (filter === subject) return true;
   const want = filter.split(".");
   const have = subject.split(".");
   for (const [index, token] of want.entries()) {

@@ -3,6 +3,8 @@ import type { NatsConnection } from "@nats-io/nats-core";
 
 export interface ConnectionWatch {
   readonly connected: boolean;
+  /** Since when it has been up without a break, by `performance.now()`; infinite while it is down. What was published before may be lost. */
+  readonly upSince: number;
   /** Called on each change until it is deleted. */
   readonly listeners: Set<(connected: boolean) => void>;
   /** Resolves at once while connected, else at the next connect. Rejects with the signal's reason. */
@@ -13,9 +15,11 @@ export interface ConnectionWatch {
 export function watchConnection(nc: NatsConnection): ConnectionWatch {
   const listeners = new Set<(connected: boolean) => void>();
   let connected = !nc.isClosed();
+  let upSince = connected ? performance.now() : Number.POSITIVE_INFINITY;
   const change = (now: boolean) => {
     if (connected === now) return;
     connected = now;
+    upSince = now ? performance.now() : Number.POSITIVE_INFINITY;
     for (const listener of listeners) listener(now);
   };
   const read = async () => {
@@ -30,6 +34,9 @@ export function watchConnection(nc: NatsConnection): ConnectionWatch {
     listeners,
     get connected() {
       return connected;
+    },
+    get upSince() {
+      return upSince;
     },
     async untilConnected(signal) {
       signal.throwIfAborted();

@@ -4,14 +4,19 @@
 //     timer, until the call's time is over. A call that hangs beyond that is delivered again elsewhere.
 // I2  A message holds its slot from its arrival until it is settled.
 // I3  After `close` the server has been told about every message.
-import type { Method } from "../call.ts";
+// I4  No acknowledgement gets ahead of an answer. On one connection the server takes them in the order in which they were published, so
+//     nobody waits for a word that the answer has come; an answer from before a break of the connection may be lost, and its message is
+//     given back instead.
+import { Bag, type Placed } from "../bag.ts";
+import type { Ended, Incoming, Method, Outcome } from "../call.ts";
 import { statedDeadline } from "../deadline.ts";
 import type { Dispatcher, Way } from "../dispatch.ts";
+import type { Maybe } from "../maybe.ts";
 import type { Delivery } from "./delivery.ts";
-import { arrivedFrom, storedOf, type Kind } from "./incoming.ts";
+import { arrivedFrom, storedOf, type Arrived, type Kind } from "./incoming.ts";
 import { startPull, type PullOptions } from "./pull.ts";
 import type { Settle } from "./settle.ts";
-import { triedTooOften } from "./settlement.ts";
+import { answerLost, triedTooOften } from "./settlement.ts";
 
 export interface ConsumerOptions extends Omit<PullOptions, "onMessage"> {
   readonly method: Method;
@@ -37,50 +42,80 @@ export interface Consumer {
   close(): void;
 }
 
-interface Flight {
+interface Flight extends Placed {
   readonly delivery: Delivery;
   /** By `performance.now()`. */
   keptUntil: number;
-  ended: Promise<void>;
 }
 
 export function startConsumer(options: ConsumerOptions): Consumer {
-  const { method, kind, ackWaitMs, dispatcher, way, settle, log } = options;
+  const { method, kind, ackWaitMs, dispatcher, way, settle, connection, log } = options;
   const { name, deadlineMs, retry } = method.contract;
-  const inFlight = new Set<Flight>();
+  const inFlight = new Bag<Flight>();
   const abandoned = new AbortController();
+  const whenIdle: (() => void)[] = [];
 
   const beat = setInterval(() => {
     const now = performance.now();
-    for (const { delivery, keptUntil } of inFlight) if (now < keptUntil) delivery.working();
+    inFlight.each(({ delivery, keptUntil }) => {
+      if (now < keptUntil) delivery.working();
+    });
   }, ackWaitMs / 3);
 
-  const run = async (flight: Flight): Promise<void> => {
+  /** I4 */
+  const certain = (outcome: Outcome, { answeredAt }: Incoming): Outcome =>
+    outcome.ok && answeredAt !== undefined && answeredAt < connection.upSince
+      ? { ok: false, error: answerLost }
+      : outcome;
+
+  const settled = ({ outcome, requestId }: Ended, arrived: Arrived, delivery: Delivery): Maybe<unknown> =>
+    settle({ outcome: certain(outcome, arrived.incoming), requestId, arrived, delivery, signal: abandoned.signal });
+
+  const handle = (flight: Flight): Maybe<unknown> => {
     const { delivery } = flight;
-    try {
-      const arrived = arrivedFrom(storedOf(delivery.message), method, kind);
-      const { incoming } = arrived;
-      const budgetMs = Math.max(deadlineMs, (statedDeadline(incoming) ?? 0) - Date.now());
-      flight.keptUntil = performance.now() + budgetMs + ackWaitMs;
-      const ended = await (incoming.attempt > retry.maxAttempts
+    const arrived = arrivedFrom(storedOf(delivery.message), method, kind);
+    const { incoming } = arrived;
+    const ended =
+      incoming.attempt > retry.maxAttempts
         ? dispatcher.refuse(incoming, way, triedTooOften)
-        : dispatcher.dispatch(incoming, way));
-      await settle({ ...ended, arrived, delivery, signal: abandoned.signal });
+        : dispatcher.dispatch(incoming, way);
+    if (!(ended instanceof Promise)) return settled(ended, arrived, delivery);
+    const budgetMs = Math.max(deadlineMs, (statedDeadline(incoming) ?? 0) - Date.now());
+    flight.keptUntil = performance.now() + budgetMs + ackWaitMs;
+    return ended.then((one) => settled(one, arrived, delivery));
+  };
+
+  const failed = ({ delivery }: Flight, reason: unknown): void => {
+    log.error({ method: name, error: reason }, "a message could not be handled; it is given back");
+    delivery.nak(ackWaitMs);
+  };
+
+  const leave = (flight: Flight): void => {
+    inFlight.delete(flight);
+    flight.delivery.release();
+    if (inFlight.size === 0 && whenIdle.length > 0) for (const resolve of whenIdle.splice(0)) resolve();
+  };
+
+  /** A message that waits for nothing is settled when this returns. */
+  const run = (flight: Flight): void => {
+    try {
+      const handled = handle(flight);
+      if (handled instanceof Promise) {
+        void handled.catch((reason: unknown) => failed(flight, reason)).then(() => leave(flight));
+        return;
+      }
     } catch (reason) {
-      log.error({ method: name, error: reason }, "a message could not be handled; it is given back");
-      delivery.nak(ackWaitMs);
-    } finally {
-      inFlight.delete(flight);
-      delivery.release();
+      failed(flight, reason);
     }
+    leave(flight);
   };
 
   const pull = startPull({
     ...options,
     onMessage(delivery) {
-      const flight: Flight = { delivery, keptUntil: Number.POSITIVE_INFINITY, ended: Promise.resolve() };
+      const flight: Flight = { place: -1, delivery, keptUntil: Number.POSITIVE_INFINITY };
       inFlight.add(flight);
-      flight.ended = run(flight);
+      run(flight);
     },
   });
 
@@ -95,16 +130,17 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     },
     stopAccepting: () => pull.stop(),
     async drain(signal) {
-      if (signal.aborted) return;
+      if (signal.aborted || inFlight.size === 0) return;
       const { promise, resolve } = Promise.withResolvers<void>();
       const giveUp = () => resolve();
       signal.addEventListener("abort", giveUp, { once: true });
-      await Promise.race([Promise.all(Array.from(inFlight, ({ ended }) => ended)), promise]);
+      whenIdle.push(giveUp);
+      await promise;
       signal.removeEventListener("abort", giveUp);
     },
     close() {
       abandoned.abort();
-      for (const { delivery } of inFlight) delivery.nak(0); // I3
+      inFlight.each(({ delivery }) => delivery.nak(0)); // I3
       clearInterval(beat);
     },
   };

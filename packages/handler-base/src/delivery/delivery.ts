@@ -18,29 +18,49 @@ const encoder = new TextEncoder();
 const nakPayload = encoder.encode("-NAK");
 const workingPayload = encoder.encode("+WPI");
 
-/** `onRelease` gets whether the message is acknowledged, which it must then tell the server. */
-export function createDelivery(message: Msg, onRelease: (acked: boolean) => void): Delivery {
-  let settled = false;
-  let acked = false;
-  const settle = (payload: Uint8Array) => {
-    if (settled) return;
-    settled = true;
-    tell(() => message.respond(payload));
-  };
-  return {
-    message,
-    ack() {
-      if (settled) return;
-      settled = true;
-      acked = true;
-    },
-    nak: (delayMs) => settle(delayMs > 0 ? encoder.encode(`-NAK {"delay":${Math.ceil(delayMs) * 1e6}}`) : nakPayload),
-    term: (reason) => settle(encoder.encode(`+TERM ${reason}`)),
-    working() {
-      if (!settled) tell(() => message.respond(workingPayload));
-    },
-    release: () => onRelease(acked),
-  };
+/** `onRelease` gets the message and whether it is acknowledged, which it must then tell the server. */
+export function createDelivery(message: Msg, onRelease: (message: Msg, acked: boolean) => void): Delivery {
+  return new OneDelivery(message, onRelease);
+}
+
+class OneDelivery implements Delivery {
+  readonly message: Msg;
+  readonly #onRelease: (message: Msg, acked: boolean) => void;
+  #settled = false;
+  #acked = false;
+
+  constructor(message: Msg, onRelease: (message: Msg, acked: boolean) => void) {
+    this.message = message;
+    this.#onRelease = onRelease;
+  }
+
+  ack(): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#acked = true;
+  }
+
+  nak(delayMs: number): void {
+    this.#settle(delayMs > 0 ? encoder.encode(`-NAK {"delay":${Math.ceil(delayMs) * 1e6}}`) : nakPayload);
+  }
+
+  term(reason: string): void {
+    this.#settle(encoder.encode(`+TERM ${reason}`));
+  }
+
+  working(): void {
+    if (!this.#settled) tell(() => this.message.respond(workingPayload));
+  }
+
+  release(): void {
+    this.#onRelease(this.message, this.#acked);
+  }
+
+  #settle(payload: Uint8Array): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    tell(() => this.message.respond(payload));
+  }
 }
 
 /** Gives a message back that was not started. */

@@ -5,7 +5,7 @@
 // I2  Only calls on the durable subjects, which match no event pattern, may name an inbox for their answers, and nothing but an inbox.
 import { Match, headers as natsHeaders, type Msg, type MsgHdrs } from "@nats-io/nats-core";
 import type { Incoming, Method } from "../call.ts";
-import { covers } from "../subjects.ts";
+import { covers, type SubjectPattern } from "../subjects.ts";
 import { headersOf } from "../header-block.ts";
 import { headers } from "../names.ts";
 import { isInbox } from "../reply-subject.ts";
@@ -46,22 +46,40 @@ const privateHeaders = [
 
 /** A delivered message; its reply subject tells where it is stored. Throws an Error on any other message. */
 export function storedOf(message: Msg): Stored {
-  const tokens = message.reply?.split(".") ?? [];
+  const reply = message.reply ?? "";
+  const count = findDots(reply);
   // $JS.ACK.[domain.account.]stream.consumer.deliveries.sequence.delivered.time.pending[.random]
-  const at = tokens.length === 9 ? 2 : 4;
-  const [stream, , deliveries, seq, , nanoseconds] = tokens.slice(at);
-  if (tokens[1] !== "ACK" || stream === undefined || nanoseconds === undefined) {
+  const at = count === 8 ? 2 : 4;
+  if (count < at + 6 || !reply.startsWith("$JS.ACK.")) {
     throw new Error("a message without delivery information came to a pull inbox");
   }
   return {
-    stream,
-    seq: Number(seq),
+    stream: token(reply, at),
+    seq: Number(token(reply, at + 3)),
     subject: message.subject,
     data: message.data,
     headers: headersOf(message),
-    timeMs: Number(nanoseconds) / 1e6,
-    deliveries: Number(deliveries),
+    timeMs: Number(token(reply, at + 5)) / 1e6,
+    deliveries: Number(token(reply, at + 2)),
   };
+}
+
+/** Where the dots of the last reply subject are: kept from message to message, since half of its tokens are never needed. */
+const dots = new Uint16Array(12);
+
+/** Number of dots, at most as many as a reply subject of the server can have. */
+function findDots(reply: string): number {
+  let count = 0;
+  for (let at = reply.indexOf("."); at !== -1 && count < dots.length; at = reply.indexOf(".", at + 1)) {
+    dots[count] = at;
+    count += 1;
+  }
+  return count;
+}
+
+/** A token that has a dot before and behind it. */
+function token(reply: string, index: number): string {
+  return reply.slice((dots[index - 1] ?? 0) + 1, dots[index]);
 }
 
 /** The call that a message asks for. */
@@ -71,7 +89,7 @@ export function arrivedFrom(stored: Stored, method: Method, kind: Kind): Arrived
   const trusted = kind === "retry" ? given : undefined;
   if (given && !trusted) for (const name of privateHeaders) given.delete(name, Match.IgnoreCase);
   const subject = trusted?.get(headers.originalSubject) || stored.subject;
-  const pattern = method.contract.events.find((event) => covers(event.pattern.filter, subject))?.pattern;
+  const pattern = patternOf(method, subject);
   const attempt = wholeNumber(trusted?.get(headers.attempt), 1) + stored.deliveries - 1;
   return {
     origin: trusted?.get(headers.origin) || own,
@@ -87,8 +105,14 @@ export function arrivedFrom(stored: Stored, method: Method, kind: Kind): Arrived
       lastAttempt: attempt >= method.contract.retry.maxAttempts,
       publishedAt: wholeNumber(trusted?.get(headers.publishedAt), stored.timeMs),
       fallbackId: kind === "retry" ? undefined : own,
+      answeredAt: undefined,
     },
   };
+}
+
+function patternOf({ contract }: Method, subject: string): SubjectPattern | undefined {
+  for (const { pattern } of contract.events) if (covers(pattern.filter, subject)) return pattern;
+  return undefined;
 }
 
 function inboxIn(given: MsgHdrs | undefined): string | undefined {

@@ -3,7 +3,8 @@
 // I1  What was asked for and what runs never exceed the slots; so `num_ack_pending` of the consumer never exceeds the slots of all its
 //     pull loops. Only messages given back with a delay count there as well, until they are due.
 // I2  An acknowledgement is handled by the server before the request for the slot that it frees. Apart they would race inside the server:
-//     so the last acknowledgement carries the request.
+//     so the last acknowledgement carries the request, and those before it go out at once, behind the answers that they belong to.
+//     An acknowledgement that was held back while the connection broke is not sent: the answer before it may be lost.
 // I3  After `stop` nothing is started; what still arrives is given back at once.
 // I4  It never gives up: a lost inbox is replaced after a wait of 200 ms that doubles up to 30 s, at once after a reconnect, and a
 //     consumer that is gone is made again first. Making it takes long where leaders are missing: an election is waited for instead.
@@ -54,42 +55,60 @@ export function startPull(options: PullOptions): Pull {
   const stopping = new AbortController();
   // Below this many free slots the requests that are open serve: one for each slot would soon be more than the server keeps (512).
   const worthAsking = Math.ceil(slots / 4);
-  const acks: string[] = [];
+  // So many are asked for while others of the same turn still run: else the server and this process would wait for each other in turns.
+  const askedAtOnce = Math.max(16, worthAsking);
+  /** Reply subject of the last message that was acknowledged, until the server is told. */
+  let held: string | undefined;
+  let heldSince = 0;
   let running = 0;
   let inbox: PullInbox | undefined;
   let planned: NodeJS.Immediate | undefined;
   let closing: Promise<void> = Promise.resolve();
 
-  /** Everything that frees slots within one turn of the event loop leads to one request. */
+  /** Few slots that become free within one turn of the event loop lead to one request. */
   const plan = () => {
-    planned ??= setImmediate(flush);
+    planned ??= setImmediate(() => {
+      planned = undefined;
+      flush();
+    });
   };
 
+  const freeSlots = () => slots - running - (inbox?.outstanding ?? 0);
+
   const flush = () => {
-    clearImmediate(planned);
-    planned = undefined;
-    const outstanding = inbox?.outstanding ?? 0;
-    const free = slots - running - outstanding;
-    const asking = inbox && free > 0 && (outstanding === 0 || free >= worthAsking) ? inbox : undefined;
-    const carrier = asking ? acks.pop() : undefined;
-    const told = acks.splice(0);
-    tell(() => {
-      for (const reply of told) nc.publish(reply, ackPayload);
-      asking?.ask(free, carrier); // I2
-    });
+    const free = freeSlots();
+    const asking = inbox && free > 0 && (inbox.outstanding === 0 || free >= worthAsking) ? inbox : undefined;
+    if (asking === undefined) return sendHeld();
+    const carrier = takeHeld();
+    tell(() => asking.ask(free, carrier)); // I2
+  };
+
+  const takeHeld = (): string | undefined => {
+    const reply = heldSince === connection.upSince ? held : undefined;
+    held = undefined;
+    return reply;
+  };
+
+  const sendHeld = (): void => {
+    const reply = takeHeld();
+    if (reply !== undefined) tell(() => nc.publish(reply, ackPayload));
+  };
+
+  const released = (message: Msg, acked: boolean): void => {
+    running -= 1;
+    if (acked) {
+      sendHeld();
+      held = message.reply;
+      heldSince = connection.upSince;
+    }
+    if (stopping.signal.aborted || freeSlots() >= askedAtOnce) flush();
+    else plan();
   };
 
   const start = (message: Msg) => {
     if (running >= slots) return giveBack(message); // I1: the server counted differently
     running += 1;
-    options.onMessage(
-      createDelivery(message, (acked) => {
-        running -= 1;
-        if (acked) acks.push(message.reply ?? "");
-        if (stopping.signal.aborted) flush();
-        else plan();
-      }),
-    );
+    options.onMessage(createDelivery(message, released));
     if (inbox?.outstanding === 0) plan();
   };
 

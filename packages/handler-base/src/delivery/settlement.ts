@@ -4,6 +4,7 @@
 // |-------------------------------------------------------------------|--------------------------------------------------------------------|
 // | ok                                                                | ack                                                                |
 // | the service is stopping                                           | give back at once; on the last attempt: a copy of the same attempt |
+// | ok, but the connection broke before the answer was surely sent    | the same                                                           |
 // | its caller canceled it, or is gone from the inbox where it waited | ack: nobody would want it again                                    |
 // | delivered more often than there are attempts                      | dead letter `max_deliveries`, term                                 |
 // | an error that no attempt can mend                                 | dead letter, term                                                  |
@@ -36,13 +37,18 @@ export const triedTooOften = new HandlerError("the request was tried too often w
   retryable: false,
 });
 
+/** Stands for the good end of a call whose answer may not have left the process. */
+export const answerLost = new HandlerError("the connection broke before the answer was surely sent", "unavailable");
+
+const acknowledged: Decision = { kind: "ack" };
+
 /** The table. `random` in [0, 1) spreads the delays. */
 export function decide(outcome: Outcome, incoming: Incoming, retry: RetryContract, random: number): Decision {
-  if (outcome.ok) return { kind: "ack" };
+  if (outcome.ok) return acknowledged;
   const { error } = outcome;
   const { attempt, lastAttempt } = incoming;
-  if (error.code === "canceled" && incoming.replyTo !== undefined) return { kind: "ack" };
-  if (error === serviceStopping) {
+  if (error.code === "canceled" && incoming.replyTo !== undefined) return acknowledged;
+  if (error === serviceStopping || error === answerLost) {
     return lastAttempt ? { kind: "copy", attempt, delayMs: 0 } : { kind: "nak", delayMs: 0 };
   }
   if (isFinal(error, incoming)) {

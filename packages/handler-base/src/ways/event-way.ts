@@ -4,6 +4,8 @@
 // I1  Only the last attempt's failure is answered: a failure that will be retried stays silent.
 // I2  An answer that is stored is not published here: the server republishes it from where it is stored.
 // I3  `already_exists` is told to an inbox only, never on a response subject.
+// I4  A good answer is published and not waited for: the acknowledgement follows it on the same connection (delivery/consumer.ts). What is
+//     told of a failure is waited for, since its message ends with a dead letter that outlasts the connection.
 import type { Message } from "@bufbuild/protobuf";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { answerHeaders, goodAnswerHeaders, errorAnswer, errorFrame, setErrorHeaders } from "../answer.ts";
@@ -69,13 +71,13 @@ class EventSink implements ReplySink {
     return this.#frames.publish(this.#call, frame, sequence);
   }
 
-  async finish(answer: Message | undefined): Promise<void> {
+  finish(answer: Message | undefined): void {
     const { method, responseSubject, contentType } = this.#call;
     if (answer === undefined || responseSubject === undefined || isAnsweredOnce(this.#call)) return;
     const desc = method.folded?.output ?? method.output;
     const out = goodAnswerHeaders(desc, contentType);
     this.#nc.publish(responseSubject, encode(desc, answer, contentType), { headers: out });
-    await this.#confirm();
+    this.#call.incoming.answeredAt = performance.now(); // I4
   }
 
   async fail(error: HandlerError): Promise<void> {

@@ -141,6 +141,7 @@ class InboxSink implements ReplySink, Ticking {
 
   #publish(data: Uint8Array, out: ReturnType<typeof natsHeaders>): void {
     this.#lastSent = performance.now();
+    this.#call.incoming.answeredAt = this.#lastSent;
     this.#options.nc.publish(this.#replyTo, data, { headers: out });
   }
 
