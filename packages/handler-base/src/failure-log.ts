@@ -8,6 +8,10 @@ import type { Logger } from "./log.ts";
 export function logFailure(log: Logger, error: HandlerError): void {
   const { code, cause } = error;
   if (code === "canceled" || code === "deadline_exceeded") return;
-  if (code === "internal" || code === "unknown") log.error({ code, error: cause ?? error }, "the call failed");
+  if (code === "internal" || code === "unknown") log.error({ code, error: safe(cause) ?? error }, "the call failed");
   else if (cause !== undefined) log.warn({ code, error }, "the call failed");
 }
+
+/** A text that was thrown may be what a user wrote: only its kind is told. Of objects and errors the log keeps what is safe. */
+const safe = (cause: unknown): unknown =>
+  cause === undefined || typeof cause === "object" ? cause : `[${typeof cause}]`;

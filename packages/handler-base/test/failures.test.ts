@@ -85,3 +85,9 @@ test.each([new HandlerError("no such thing", "not_found"), new DOMException("lef
     expect((await fail(reason)).lines).toEqual([]);
   },
 );
+
+test("a thrown text is told by its kind only", async () => {
+  const { lines } = await fail("a secret question");
+  expect(lines).toHaveLength(1);
+  expect(JSON.stringify(lines)).not.toContain("secret");
+});
