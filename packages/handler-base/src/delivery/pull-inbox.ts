@@ -94,11 +94,12 @@ export function openPullInbox(options: PullInboxOptions): PullInbox {
     },
   });
 
-  // Ticks are counted, not time: a blocked event loop finds many beats waiting in the socket and must not take itself for forgotten.
+  // Ticks are counted, not time: a blocked event loop finds many beats waiting in the socket and must not take itself for forgotten. Ticks
+  // and beats are equally far apart and late by milliseconds, so two ticks may fall between two beats; a third means that two are missing.
   const timer = setInterval(() => {
     if (outstanding === 0) return;
     missed += 1;
-    if (missed >= 2) lose("silent", `nothing heard for ${2 * heartbeatMs} ms`);
+    if (missed >= 3) lose("silent", `nothing heard for ${2 * heartbeatMs} ms`);
   }, heartbeatMs);
 
   const encoded = (batch: number) => {
