@@ -107,9 +107,9 @@ export async function assemble<T extends BaseConfig>(
   shutdown.add({ name: "discovery", stopAccepting: () => discovery.close() });
   const observer: Observer = {
     around: telemetry.observer.around,
-    ended(...end) {
-      telemetry.observer.ended(...end);
-      discovery.ended(...end);
+    ended(incoming, call, outcome, durationMs) {
+      telemetry.observer.ended(incoming, call, outcome, durationMs);
+      discovery.ended(incoming, call, outcome, durationMs);
     },
   };
   const dispatcher = createDispatcher({
@@ -145,7 +145,7 @@ export async function assemble<T extends BaseConfig>(
     },
     capacity: durable.capacity + requests.capacity,
   };
-  setImmediate(() => prepareValidation(methods.map(({ input }) => input))); // readiness must not wait for it
+  setImmediate(() => void prepareValidation(methods.map(({ input }) => input))); // readiness must not wait for it
   return { nc, healthUrl: health.url };
 }
 
