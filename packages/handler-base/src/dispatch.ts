@@ -127,8 +127,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       way: incoming.way,
       log,
     });
+    const { ownId, responseSubject, framesSubject } = identity;
+    const { abort } = context;
     return {
-      call: { incoming, method, request, context, contentType, ...identity, abort: context.abort },
+      call: { incoming, method, request, context, contentType, ownId, responseSubject, framesSubject, abort },
       context,
     };
   }

@@ -9,18 +9,18 @@ export interface SubjectPattern {
   /** Index of the token that holds each field, by the field's name in the proto. */
   readonly fields: ReadonlyMap<string, number>;
   readonly tokens: readonly string[];
+  /** Name of the field that is the token at the same index; undefined for literals. */
+  readonly names: readonly (string | undefined)[];
 }
 
 /** A pattern from its text: dots part tokens, `{field}` is one token. */
 export function parsePattern(text: string): SubjectPattern {
   const tokens = text.split(".");
+  const names = tokens.map((token) => /^\{(\w+)\}$/.exec(token)?.[1]);
   const fields = new Map<string, number>();
-  tokens.forEach((token, index) => {
-    const field = /^\{(\w+)\}$/.exec(token)?.[1];
-    if (field !== undefined) fields.set(field, index);
-  });
+  for (const [index, field] of names.entries()) if (field !== undefined) fields.set(field, index);
   const filter = tokens.map((token) => (token.startsWith("{") ? "*" : token)).join(".");
-  return { text, filter, fields, tokens };
+  return { text, filter, fields, tokens, names };
 }
 
 const noFields: ReadonlyMap<string, string> = new Map();
@@ -36,13 +36,15 @@ export function fieldsOf(pattern: SubjectPattern, subject: string): ReadonlyMap<
 
 /** The subject that a pattern names for these values, or undefined where a value is missing or is no single literal token. */
 export function fill(pattern: SubjectPattern, values: (field: string) => string | undefined): string | undefined {
-  const out = [...pattern.tokens];
-  for (const [field, index] of pattern.fields) {
-    const value = values(field);
-    if (value === undefined || !isToken(value)) return undefined;
-    out[index] = value;
+  const { tokens, names } = pattern;
+  let out = "";
+  for (let index = 0; index < tokens.length; index += 1) {
+    const field = names[index];
+    const token = field === undefined ? tokens[index] : values(field);
+    if (token === undefined || (field !== undefined && !isToken(token))) return undefined;
+    out += index === 0 ? token : `.${token}`;
   }
-  return out.join(".");
+  return out;
 }
 
 /** True for text that is one literal token of a subject. */
