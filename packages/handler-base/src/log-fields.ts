@@ -14,10 +14,26 @@ const longestCauseChain = 5;
 const mostFrames = 12;
 
 /** Words that, as a key or as the last or only words of one (`api_key`, `userQuery`), make its value unfit for a log. */
-const secretWords =
-  /(?:^|_)(?:secret|password|passwd|token|authorization|cookie|credentials?|creds|api_?key|access_key|private_key|nkey|seed|jwt|bearer)$/;
-const contentWords =
-  /(?:^|_)(?:text|query|prompt|content|contents|messages?_content|message|messages|body|payload|data|audio|answer|response|reply|transcript|transcription|history|passages?|documents?|delta|chunk|input|output|question|utterance|arguments|reasoning|embedding|vector)$/;
+const secretWords = wordsOf(
+  "secret password passwd token authorization cookie credential credentials creds api_key apikey access_key private_key nkey seed jwt bearer",
+);
+const contentWords = wordsOf(
+  "text query prompt content contents message_content messages_content message messages body payload data audio answer response reply transcript transcription history passage passages document documents delta chunk input output question utterance arguments reasoning embedding vector",
+);
+
+function wordsOf(text: string): ReadonlySet<string> {
+  return new Set(text.split(" "));
+}
+
+/** Whether words that are parted by `_` are some of these or end in some. Not an expression: compiling one takes 1 ms of every start. */
+function endsIn(words: string, wanted: ReadonlySet<string>): boolean {
+  let from = 0;
+  do {
+    if (wanted.has(words.slice(from))) return true;
+    from = words.indexOf("_", from) + 1;
+  } while (from > 0);
+  return false;
+}
 
 /** Fields as they may be written: plain JSON values. Never throws. */
 export function safeFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
@@ -48,7 +64,7 @@ function kindOf(key: string): Kind {
     .replace(/([a-z0-9])([A-Z])/g, "$1_$2")
     .replace(/[-.\s]/g, "_")
     .toLowerCase();
-  return secretWords.test(words) ? "secret" : contentWords.test(words) ? "content" : "plain";
+  return endsIn(words, secretWords) ? "secret" : endsIn(words, contentWords) ? "content" : "plain";
 }
 
 function safeValue(value: unknown, depth: number): unknown {
