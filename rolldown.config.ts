@@ -4,8 +4,10 @@
 // Source maps are files of their own (*.map), so that an image can leave them out; `node --enable-source-maps` finds them.
 import { readFileSync } from "node:fs";
 import { defineConfig } from "rolldown";
+import { lazyFiles } from "./tools/bundle/lazy-files.ts";
 import { lazyTls } from "./tools/bundle/lazy-tls.ts";
 import { leaveOut } from "./tools/bundle/leave-out.ts";
+import { oneByte } from "./tools/bundle/one-byte.ts";
 import { slimRules } from "./tools/bundle/slim-rules.ts";
 
 export default defineConfig({
@@ -22,7 +24,9 @@ export default defineConfig({
       harmless: ["registerInstrumentations"],
     }),
     lazyTls(),
+    lazyFiles(),
     slimRules(),
+    oneByte(),
     {
       name: "loader",
       generateBundle() {
