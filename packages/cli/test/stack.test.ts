@@ -1,7 +1,7 @@
 // The local stack as a newcomer runs it: real nats-server, real embedded inference, the real chat-handler.
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { connect, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -102,16 +102,19 @@ describe("up", () => {
     expect((await said).join("")).toContain("handlers: inference-dev ended (SIGKILL)");
     expect([...pids.values()].filter(isAlive)).toEqual([]);
 
-    await using hurried = startHandlers(["up"]);
+    const folder = await mkdtemp(join(tmpdir(), "hurried-"));
+    await using hurried = startHandlers(["up"], { env: { TMPDIR: folder } });
     await firstLine(hurried);
     const others = await children(hurried.pid);
     const stuck = others.get("nats-server") ?? -1;
     process.kill(stuck, "SIGSTOP"); // it will not react to SIGTERM
     hurried.kill("SIGINT");
-    await sleep(300);
+    await sleep(1200); // sooner it would be the same request
     hurried.kill("SIGINT");
     expect(await hurried.exited).toBe(130);
     await until(() => ![...others.values()].some(isAlive), "children are gone");
+    expect((await readdir(folder)).filter((name) => name.startsWith("handlers-nats-"))).toEqual([]);
+    await rm(folder, { recursive: true });
   });
 
   test("what variables point elsewhere is not started; an Ollama that runs is offered only where it helps", async () => {

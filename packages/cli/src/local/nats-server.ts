@@ -1,4 +1,5 @@
 // The nats-server of the local stack: JetStream and WebSocket on loopback, in a temporary folder.
+import { rmSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,7 +20,13 @@ export async function startLocalNats(parts: Parts): Promise<LocalNats> {
   const binary = await fetchArtifact("nats-server", { signal: parts.signal, progress: parts.progress });
   const [port, websocketPort, monitorPort] = [await freePort(4222), await freePort(9222), await freePort(8222)];
   const folder = await mkdtemp(join(tmpdir(), "handlers-nats-"));
-  parts.onStop(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+  const removal = { recursive: true, force: true, maxRetries: 5 } as const;
+  const removeAtOnce = () => rmSync(folder, removal); // for a command line that is told twice to end
+  process.once("exit", removeAtOnce);
+  parts.onStop(async () => {
+    await rm(folder, removal);
+    process.off("exit", removeAtOnce);
+  });
   const file = join(folder, "nats.conf");
   await writeFile(
     file,
