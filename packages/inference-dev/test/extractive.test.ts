@@ -86,6 +86,11 @@ describe("an answer", () => {
   });
 });
 
+test("an example of how to ask is no answer", async () => {
+  const examples = `Sources:\n\n[1] Machine › Trying it\n\`\`\`sh\nask "How hot is the brew water?"\n\`\`\`\n\n[2] Machine › Water\nThe brew water is heated to 93 degrees.`;
+  expect(await ask("How hot is the brew water?", [], examples)).toBe("The brew water is heated to 93 degrees. [2]");
+});
+
 describe("a question that the sources do not cover", () => {
   test.each(["What does the machine cost?", "Who invented espresso?", "Which colours is the brew lid sold in?", "???"])(
     "is refused: %s",

@@ -46,6 +46,18 @@ export function questionTerms(question: string, rarity: Rarity, factor = 1): Que
   });
 }
 
+/** Whether a text holds the question itself, as an example of how to ask does: that answers nothing. */
+function echoes(text: string, question: string): boolean {
+  const asked = plainWords(question);
+  return asked.split(" ").length >= 3 && plainWords(text).includes(asked);
+}
+
+const plainWords = (text: string) =>
+  text
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}]+/gu, " ")
+    .trim();
+
 /** All units, the best first. */
 export async function findEvidence(
   question: string,
@@ -55,6 +67,7 @@ export async function findEvidence(
 ): Promise<Evidence[]> {
   const units = sources
     .flatMap((source) => unitsOf(source.text).map((unit, place) => ({ unit, place, source })))
+    .filter(({ unit }) => !echoes(unit.text, question))
     .slice(0, maxUnits);
   const closeness = await closenessOf(question, units, { ...(vectors && { vectors }), signal });
   const stems = units.map(({ unit }) => new Set([...stemsOf(unit.text), ...kindsOfCode(unit.text)]));
