@@ -9,7 +9,7 @@
 // I1  Nothing that it is asked can hold up the service: connections, headers and times are bounded, bodies are not read.
 // I2  A new connection is always taken, in place of the oldest if there are too many: a probe that found no room would get the pod killed.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { isIPv4, type Socket } from "node:net";
+import type { Socket } from "node:net";
 
 /** What is wrong, in a few words, or undefined if nothing is. Called at each probe: cheap, no waiting, no throwing. */
 export type Check = () => string | undefined;
@@ -86,8 +86,6 @@ export async function startHealth(options: HealthOptions): Promise<Health> {
 }
 
 const mostConnections = 64;
-/** Connections that wait to be taken. */
-const backlog = 511;
 
 /** I2 */
 function keepNewest(server: Server): void {
@@ -106,15 +104,10 @@ function keepNewest(server: Server): void {
 function listen(server: Server, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.once("listening", () => {
+    server.listen({ port, host }, () => {
       server.off("error", reject);
       resolve();
     });
-    // What Node's own listen() comes down to. Before that it looks the host up and checks the answer with an expression that takes 4 ms
-    // to compile, which an address needs none of, and loads node:cluster.
-    const bind: unknown = isIPv4(host) ? Reflect.get(server, "_listen2") : undefined;
-    if (typeof bind === "function") Reflect.apply(bind, server, [host, port, 4, backlog]);
-    else server.listen({ port, host, backlog });
   });
 }
 

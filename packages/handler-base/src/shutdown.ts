@@ -75,7 +75,7 @@ export function createShutdown({ graceMs, settleMs = 2000, closeMs = 5000, log }
         pending.delete(participant);
       }),
     );
-    if (!(await within(drained, graceMs, hurry.signal))) {
+    if (!(await within(drained, graceMs, hurry.signal)) && pending.size > 0) {
       phase = "aborting";
       log.warn({ participants: namesOf(pending) }, "work in flight did not end in time and is aborted");
       await Promise.all(participants.map((each) => guarded(each, "abort", () => each.abort?.())));
