@@ -6,7 +6,10 @@ import {
   reportLines,
   type Environment,
   type Mode,
+  type Report,
+  type ServiceContract,
 } from "@pipeline/handler-base/operations";
+import { isProvisioned } from "../provisioned.ts";
 import { catalogueFor, connectFor, sessionOptions, sessionUsage } from "../session.ts";
 import { numberOption, parse, UsageError, type Command } from "../usage.ts";
 
@@ -15,6 +18,7 @@ const usage = `handlers provision: make the streams, buckets and consumers that 
 Usage: handlers provision [SERVICE…] [--check | --bind] [OPTIONS]
 
 Without SERVICE all services of the contract. A second run changes nothing. Exit code 1 on a conflict, and with --check also on a drift.
+With --check and without SERVICE, services of which nothing is there are left out where others are provisioned.
 
   --check                 only tell what would be changed
   --bind                  change nothing and tell whether the services can work with what is there
@@ -49,14 +53,29 @@ export const provision: Command = {
     if (values.check && values.bind) throw new UsageError("--check and --bind exclude each other");
     const mode: Mode = values.check ? "check" : values.bind ? "bind" : "apply";
     const catalogue = await catalogueFor(values);
-    const contracts = contractsOf(catalogue, positionals);
+    const named = contractsOf(catalogue, positionals);
     await using tool = await connectFor("provision", values);
-    const environment = withOptions(values, environmentOf(tool.config, contracts));
+    const settings = (some: readonly ServiceContract[]) => withOptions(values, environmentOf(tool.config, some));
+    settings(named); // a wrong option is said before anything is asked
+    const absent =
+      mode === "check" && positionals.length === 0
+        ? await absentHandlers(named, (some) =>
+            bring(tool.nc, some, catalogue.at, { mode, environment: environmentOf(tool.config, some), signal }),
+          )
+        : [];
+    const contracts = named.filter(({ handler }) => !absent.includes(handler));
+    const environment = settings(contracts);
     const report = await bring(tool.nc, contracts, catalogue.at, { mode, environment, signal });
     if (values.json) {
-      const document = { ok: report.ok, adopted: Object.fromEntries(report.adopted), entries: report.entries };
+      const document = {
+        ok: report.ok,
+        adopted: Object.fromEntries(report.adopted),
+        notProvisioned: absent,
+        entries: report.entries,
+      };
       process.stdout.write(`${JSON.stringify(document)}\n`);
     } else {
+      if (absent.length > 0) process.stdout.write(`not provisioned: ${absent.join(", ")}\n`);
       for (const line of reportLines(report)) process.stdout.write(`${line}\n`);
       const count = report.entries.filter(({ action }) => action === "ok").length;
       process.stdout.write(`${count} of ${report.entries.length} are as the contract says\n`);
@@ -65,6 +84,17 @@ export const provision: Command = {
     return report.ok && !drifted ? 0 : 1;
   },
 };
+
+/** Handlers of which nothing is there, next to some that are; where there is none at all, all are wanted. */
+async function absentHandlers(
+  contracts: readonly ServiceContract[],
+  check: (contracts: readonly ServiceContract[]) => Promise<Report>,
+): Promise<readonly string[]> {
+  const byHandler = Map.groupBy(contracts, ({ handler }) => handler);
+  const absent: string[] = [];
+  for (const [handler, own] of byHandler) if (!isProvisioned((await check(own)).entries)) absent.push(handler);
+  return absent.length < byHandler.size ? absent : [];
+}
 
 interface Values {
   readonly "max-replicas"?: string | undefined;

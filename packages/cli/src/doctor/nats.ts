@@ -13,6 +13,7 @@ import {
 } from "@pipeline/handler-base/operations";
 import { knownServices } from "../registry.ts";
 import type { SessionValues } from "../session.ts";
+import { isProvisioned } from "../provisioned.ts";
 import { error, ok, warning, type Finding } from "./finding.ts";
 
 /** `services`: those that must be there; without any, those that were provisioned at all. */
@@ -88,15 +89,11 @@ async function service(
 ): Promise<Finding[] | undefined> {
   const options = { mode: "check", environment: environmentOf(config, contracts), signal } as const;
   const { entries } = await provision(nc, contracts, installation, options);
-  const isThere = entries.some(({ kind, action, details }) => kind === "consumer" && !isMissing(action, details));
-  if (!isThere && entries.every(({ action }) => action !== "conflict")) return undefined;
+  if (!isProvisioned(entries)) return undefined;
   const findings = entries.flatMap((entry) => entryFindings(handler, entry));
   const good = findings.every(({ level }) => level !== "error");
   return [...(good ? [ok(`${handler}: streams and consumers are as the contract wants them`)] : []), ...findings];
 }
-
-const isMissing = (action: Entry["action"], details: readonly string[]) =>
-  action === "drift" && details.includes("is missing");
 
 function entryFindings(handler: string, { kind, name, action, details }: Entry): Finding[] {
   const what = `${handler}: ${kind} ${name} ${details.join(", ")}`;
