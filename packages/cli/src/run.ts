@@ -56,7 +56,10 @@ function overview(): string {
 }
 
 function describe(error: unknown): string {
-  if (error instanceof HandlerError) return `${error.code}: ${[error.message, ...error.violations].join("; ")}`;
+  if (error instanceof HandlerError) {
+    const more = error.violations.filter((each) => !error.message.includes(each));
+    return `${error.code}: ${[error.message, ...more].join("; ")}`;
+  }
   return error instanceof Error ? error.message : String(error);
 }
 

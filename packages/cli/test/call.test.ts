@@ -119,14 +119,23 @@ describe("as an event", () => {
 
 describe("what makes no sense", () => {
   test.each([
-    [["call"], 2, "Usage: handlers call"],
+    [
+      ["call"],
+      2,
+      "handlers: name a method (SERVICE.METHOD), or an event subject by --subject; see: handlers call --help\n",
+    ],
     [["call", "ChatService.Talk", "{}"], 1, "messages.v1.ChatService.Complete"],
+    [["call", "WeatherService.Greet"], 1, "--proto-module FILE"],
     [["call", "ChatService.Chat", "{"], 2, "the request is no JSON"],
     [["call", "ChatService.Chat", "@/nowhere.json"], 2, "/nowhere.json cannot be read"],
     [["call", "ChatService.Chat", '{"qery":"x"}'], 1, 'key "qery" is unknown'],
     [["call", "ChatService.Chat", "{}", "{}"], 2, "unexpected argument"],
     [["call", "ChatService.Chat", "{}", "--timeout", "soon"], 2, "--timeout must be a number"],
-    [["call", "ChatService.Chat", "{}", "--colour"], 2, "--colour"],
+    [
+      ["call", "ChatService.Chat", "{}", "--colour"],
+      2,
+      "handlers: unknown option --colour; see: handlers call --help\n",
+    ],
     [["call", "ChatService.Greet", "{}", "--subject", "ai.chat.request"], 2, "is a subject of"],
     [["call", "ChatService.Chat", "{}", "--server", "nats://127.0.0.1:1"], 1, "cannot be reached"],
     [["call", "ChatService.Login", "{}"], 1, "reached by events only"],
@@ -135,6 +144,31 @@ describe("what makes no sense", () => {
     expect(ran.code).toBe(code);
     expect(ran.stderr).toContain(text);
     expect(ran.stderr).not.toContain("    at "); // no stack
+  });
+
+  test.each(["ChatService", "messages.v1.ChatService", "Chat", "ChatService.Talk"])(
+    "%s suggests the methods of that service only",
+    async (name) => {
+      const { stderr } = await run(["call", name]);
+      expect(stderr.split("\n").filter((line) => line.startsWith("  "))).toEqual(
+        ["Chat", "Complete", "Greet", "Login"].map((method) => `  messages.v1.ChatService.${method}`),
+      );
+      expect(stderr).not.toContain("--proto-module");
+    },
+  );
+
+  test("a violation is named once, and what is wrong by Node's words is one line", async () => {
+    const { code, stderr } = await run([
+      "call",
+      '{"query":"q","collection":"no good"}',
+      "--subject",
+      "ai.chat.request",
+    ]);
+    expect(code).toBe(1);
+    expect(stderr.match(/collection/g)).toHaveLength(1);
+    const missing = await run(["call", "ChatService.Chat", "--server"]);
+    expect(missing.code).toBe(2);
+    expect(missing.stderr).toMatch(/^handlers: .*--server.*; see: handlers call --help\n$/);
   });
 
   test("a call times out in one line", async () => {

@@ -35,6 +35,13 @@ async function answering(status: number): Promise<AsyncDisposable & { url: strin
   };
 }
 
+test("a service that there is not is one line with those that there are", async () => {
+  const { code, stdout, stderr } = await handlers(["doctor", "nosuch"]);
+  expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+  expect(stderr).toMatch(/there is no service nosuch; there is chat-handler, .*\w\n$/);
+  expect(stderr).not.toContain("mend this");
+});
+
 describe("doctor of a cluster", () => {
   test("finds nothing wrong with a provisioned one, and what is missing or changed in another", async () => {
     await using nats = await startNats();

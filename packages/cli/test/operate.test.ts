@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { headers as natsHeaders, type NatsConnection } from "@nats-io/nats-core";
-import { ChatRequestSchema } from "@pipeline/messages";
+import { ChatRequestSchema, ChatStreamChunkSchema } from "@pipeline/messages";
 import { startNats } from "@pipeline/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { newLog, startChat } from "./support/chat.ts";
@@ -83,6 +83,20 @@ describe("provision", () => {
     expect(ran.code).toBe(1);
     expect(ran.stdout).toContain("conflict: stream blue_AI_CHAT_REQUESTS: stream OTHER");
     expect(await run("provision", "--check")).toMatchObject({ code: 0 });
+  });
+
+  test("check leaves out services of which nothing is there, unless they are named", async () => {
+    const at = ["--installation", "green", "--check"];
+    expect(await run("provision", "chat-handler", "--installation", "green")).toMatchObject({ code: 0 });
+    const all = await run("provision", ...at);
+    expect(all.code).toBe(0);
+    expect(all.stdout).toMatch(/^not provisioned: (?=.*tts-module)(?!.*chat-handler).*\n\d+ of \d+ are as/);
+    expect(documents((await run("provision", ...at, "--json")).stdout)).toMatchObject([
+      { ok: true, notProvisioned: expect.arrayContaining(["tts-module"]) },
+    ]);
+    const named = await run("provision", "tts-module", ...at);
+    expect(named.code).toBe(1);
+    expect(named.stdout).toContain("is missing");
   });
 
   test.each([
@@ -228,8 +242,9 @@ describe("dlq", () => {
   });
 
   test.each([
-    [["dlq"], "Usage: handlers dlq"],
-    [["dlq", "purge"], "Usage: handlers dlq"],
+    [["dlq"], "say what to do: it can ls, show, replay, drop; see: handlers dlq --help\n"],
+    [["dlq", "purge"], "dlq cannot purge: it can ls, show, replay, drop; see: handlers dlq --help\n"],
+    [["dlq", "ls", "--limit", "1.5"], "--limit must be a whole number from 1\n"],
     [["dlq", "show"], "name a service"],
     [["dlq", "replay", "3"], "name the one service"],
     [["dlq", "ls", "--since", "yesterday"], "--since yesterday"],
@@ -272,6 +287,22 @@ describe("tail", () => {
     ]);
   });
 
+  test("numbers are shown, also those that JSON holds as texts, and the attempt once", async () => {
+    const chunk = create(ChatStreamChunkSchema, { content: "private", sequence: 7n, attempt: 2 });
+    const given = natsHeaders();
+    given.set("Handler-Attempt", "2");
+    given.set("Content-Type", "application/x-protobuf");
+    await using running = startHandlers(["tail", "--count", "1"], { env: { NATS_URL: nats.url } });
+    running.stderr.once("data", () =>
+      nc.publish("ai.chat.response.stream.t7", toBinary(ChatStreamChunkSchema, chunk), { headers: given }),
+    );
+    const text = (await running.stdout.setEncoding("utf8").toArray()).join("");
+    expect(text).toContain('content="(7 characters)"');
+    expect(text).toContain('sequence="7"');
+    expect(text.match(/attempt=/g)).toHaveLength(1);
+    expect(text).toContain("attempt=2");
+  });
+
   test("an undecodable message is a line, not an end; SIGTERM ends it with 0", async () => {
     await using running = startHandlers(["tail", "ai.chat.>"], { env: { NATS_URL: nats.url } });
     running.stderr.once("data", () => nc.publish("ai.chat.request", new Uint8Array([255, 255])));
@@ -283,5 +314,7 @@ describe("tail", () => {
 
   test("a subject that is none is refused", async () => {
     expect(await run("tail", "ai..chat")).toMatchObject({ code: 2 });
+    const count = await run("tail", "--count", "0");
+    expect(count).toMatchObject({ code: 2, stderr: "handlers: --count must be a whole number from 1\n" });
   });
 });

@@ -88,6 +88,9 @@ describe("up", () => {
     running.kill("SIGINT");
     expect(await running.exited).toBe(0);
     expect([...pids.values()].filter(isAlive)).toEqual([]);
+    expect(errors.join("")).toContain(
+      `port 4222 was taken: set NATS_URL=${urls.nats} for handlers in another terminal\n`,
+    );
     expect(errors.join("")).not.toMatch(/INF|WRN|"level":"(warn|error)"/);
     blocker.close();
   });
@@ -157,8 +160,10 @@ describe("up", () => {
   test.each([
     [["up", "no-handler"], {}, "there is no service no-handler; there is chat-handler"],
     [["up", "--llm", "x.gguf"], { LLM_URL: "http://127.0.0.1:1" }, "keep one of them"],
-    [["dev"], {}, "Usage: handlers dev"],
-    [["start", "now"], {}, "unexpected argument now"],
+    [["dev"], {}, "handlers: name the service to work on: chat-handler; see: handlers dev --help\n"],
+    [["start", "now"], {}, "handlers: unexpected argument now; see: handlers start --help\n"],
+    [["start", "--llm", "/nowhere.gguf"], {}, "handlers: --llm names /nowhere.gguf, which is no file\n"],
+    [["new"], {}, "handlers: name the new service; see: handlers new --help\n"],
   ])("%j makes no sense", async (args, env, text) => {
     const ran = await handlers(args, { env });
     expect(ran.code).toBe(2);

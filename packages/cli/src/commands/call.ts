@@ -2,17 +2,11 @@
 import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
 import type { JsonValue } from "@bufbuild/protobuf";
-import {
-  callMethod,
-  findMethod,
-  methodAt,
-  publishEvent,
-  requestFrom,
-  type Piece,
-} from "@pipeline/handler-base/operations";
+import { callMethod, methodAt, publishEvent, requestFrom, type Piece } from "@pipeline/handler-base/operations";
+import { methodNamed } from "../method-name.ts";
 import { createAnswerWriter } from "../output/answer.ts";
 import { catalogueFor, connectFor, sessionOptions, sessionUsage } from "../session.ts";
-import { numberOption, parse, UsageError, type Command } from "../usage.ts";
+import { numberOption, parse, UsageError, wrongUse, type Command } from "../usage.ts";
 
 const usage = `handlers call: call a service and print its answer
 
@@ -45,11 +39,13 @@ export const call: Command = {
     const name = subject !== undefined && (first === undefined || isInput(first)) ? undefined : first;
     const input = name === undefined ? first : second;
     const extra = name === undefined ? second : more[0];
-    if (extra !== undefined) throw new UsageError(`unexpected argument ${extra}; see: handlers call --help`);
-    if (name === undefined && subject === undefined) throw new UsageError(usage);
-    const method = subject === undefined ? findMethod(catalogue, name ?? "") : methodAt(catalogue, subject).method;
-    if (name !== undefined && method !== findMethod(catalogue, name)) {
-      throw new UsageError(`${subject ?? ""} is a subject of ${method.name}, not of ${name}`);
+    if (extra !== undefined) throw wrongUse("call", `unexpected argument ${extra}`);
+    const named = name === undefined ? undefined : methodNamed(catalogue, name, values["proto-module"] !== undefined);
+    const method = subject === undefined ? named : methodAt(catalogue, subject).method;
+    if (method === undefined)
+      throw wrongUse("call", "name a method (SERVICE.METHOD), or an event subject by --subject");
+    if (named !== undefined && method !== named) {
+      throw new UsageError(`${subject ?? ""} is a subject of ${method.name}, not of ${named.name}`);
     }
     const timeoutMs =
       numberOption("timeout", values.timeout, method.deadlineMs / 1000, 0.001, largestTimeoutSeconds) * 1000;

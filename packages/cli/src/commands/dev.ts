@@ -5,11 +5,12 @@
 import { join } from "node:path";
 import type { Child } from "../local/child.ts";
 import { freePort } from "../local/ports.ts";
-import { chosenServices, repository } from "../local/services.ts";
+import { natsHint } from "../local/nats-server.ts";
+import { chosenServices, localServices, repository } from "../local/services.ts";
 import { startStack, type Stack } from "../local/stack.ts";
 import { untilStopped } from "../local/until-stopped.ts";
 import { watchSources } from "../local/watch.ts";
-import { parse, UsageError, type Command } from "../usage.ts";
+import { parse, wrongUse, type Command } from "../usage.ts";
 
 const usage = `handlers dev: work on a service
 
@@ -26,7 +27,8 @@ export const dev: Command = {
   async run(args, signal) {
     const { values, positionals } = parse(args, { llm: { type: "string" } }, usage);
     const [name, extra] = positionals;
-    if (name === undefined || extra !== undefined) throw new UsageError(usage);
+    if (name === undefined) throw wrongUse("dev", `name the service to work on: ${localServices().join(", ")}`);
+    if (extra !== undefined) throw wrongUse("dev", `unexpected argument ${extra}`);
     chosenServices([name]);
     await using stack = await startStack({
       services: [],
@@ -37,6 +39,8 @@ export const dev: Command = {
     });
     const port = await freePort(0);
     say(`NATS ${stack.urls.nats}  ${name} http://127.0.0.1:${port}/readyz`);
+    const hint = natsHint(stack.urls.nats);
+    if (hint !== undefined) say(hint);
     await Promise.race([untilStopped(stack.broken, signal), serveAndWatch(name, port, stack, signal)]);
     return 0;
   },

@@ -15,7 +15,7 @@ import {
 } from "@pipeline/handler-base/operations";
 import { shown } from "../output/redact.ts";
 import { catalogueFor, connectFor, sessionOptions, sessionUsage } from "../session.ts";
-import { numberOption, parse, UsageError, type Command } from "../usage.ts";
+import { countOption, numberOption, parse, UsageError, wrongUse, type Command } from "../usage.ts";
 
 const usage = `handlers dlq: dead letters, the messages that failed for good
 
@@ -72,7 +72,10 @@ export const dlq: Command = {
     const { values, positionals } = parse(args, options, usage);
     const [first, ...rest] = positionals;
     const verb = verbs.find((name) => name === first);
-    if (verb === undefined) throw new UsageError(usage);
+    if (verb === undefined) {
+      const what = first === undefined ? "say what to do" : `dlq cannot ${first}`;
+      throw wrongUse("dlq", `${what}: it can ${verbs.join(", ")}`);
+    }
     const sequences = rest.filter((one) => /^\d+$/.test(one)).map(Number);
     const services = rest.filter((one) => !/^\d+$/.test(one));
     if (sequences.length > 0 && services.length !== 1) {
@@ -86,7 +89,7 @@ export const dlq: Command = {
       since: values.since === undefined ? undefined : timeOf(values.since),
       ...(sequences.length > 0 && { sequences }),
     };
-    const limit = numberOption("limit", values.limit, Number.MAX_SAFE_INTEGER, 1, Number.MAX_SAFE_INTEGER);
+    const limit = countOption("limit", values.limit);
     const rate = numberOption("rate", values.rate, 10, 0.01, 10_000);
     const catalogue = await catalogueFor(values);
     const contracts = contractsOf(catalogue, services);

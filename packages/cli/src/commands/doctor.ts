@@ -1,8 +1,10 @@
 // `handlers doctor`: what is wrong with this machine or with a cluster, and how to mend it.
+import { contractsOf, installation, openCatalogue } from "@pipeline/handler-base/operations";
 import { endpoints } from "../doctor/endpoints.ts";
 import { error, findingLine, type Finding } from "../doctor/finding.ts";
 import { laptop } from "../doctor/laptop.ts";
 import { nats } from "../doctor/nats.ts";
+import { knownServices } from "../registry.ts";
 import { sessionOptions, sessionUsage } from "../session.ts";
 import { parse, type Command } from "../usage.ts";
 
@@ -27,6 +29,7 @@ export const doctor: Command = {
       { ...sessionOptions, cluster: { type: "boolean" }, json: { type: "boolean" } },
       usage,
     );
+    contractsOf(openCatalogue(await knownServices(values["proto-module"]), installation("")), positionals); // names that are none
     const parts = await Promise.all([
       values.cluster ? [] : part(() => laptop(signal)),
       part(() => nats(values, positionals, signal)),

@@ -5,7 +5,7 @@ import { repository } from "../local/services.ts";
 import { makeInside } from "../new/inside.ts";
 import { makeOutside } from "../new/outside.ts";
 import { serviceName } from "../new/service-name.ts";
-import { parse, UsageError, type Command } from "../usage.ts";
+import { parse, UsageError, wrongUse, type Command } from "../usage.ts";
 
 const usage = `handlers new: a service with contract, handler, test and README
 
@@ -23,7 +23,8 @@ export const newService: Command = {
   async run(args, signal) {
     const { values, positionals } = parse(args, { dir: { type: "string" }, packages: { type: "string" } }, usage);
     const [text, extra] = positionals;
-    if (text === undefined || extra !== undefined) throw new UsageError(usage);
+    if (text === undefined) throw wrongUse("new", "name the new service");
+    if (extra !== undefined) throw wrongUse("new", `unexpected argument ${extra}`);
     const name = serviceName(text);
     const inCheckout = existsSync(join(repository, "packages", "handler-base")) && isWithin(repository, process.cwd());
     if (values.dir === undefined && inCheckout) {

@@ -8,7 +8,7 @@ import {
   type Side,
 } from "@pipeline/handler-base/operations";
 import { catalogueFor, connectFor, sessionOptions, sessionUsage } from "../session.ts";
-import { numberOption, parse, UsageError, type Command } from "../usage.ts";
+import { countOption, numberOption, parse, UsageError, type Command } from "../usage.ts";
 
 const usage = `handlers shadow: hand a copy of each request to a second installation and compare the answers
 
@@ -48,7 +48,7 @@ export const shadow: Command = {
       throw new UsageError("name the shadow by --installation; it must be another than the one observed");
     const services = contractsOf(target, positionals).map(({ desc }) => desc);
     const timeoutMs = numberOption("timeout", values.timeout, 120, 0.1, longestTimeoutSeconds) * 1000;
-    const count = numberOption("count", values.count, Number.MAX_SAFE_INTEGER, 1, Number.MAX_SAFE_INTEGER);
+    const count = countOption("count", values.count);
     await using tool = await connectFor("shadow", values);
     const comparisons = compareWithShadow(tool.nc, {
       observed: openCatalogue(services, installation(values.of)),

@@ -2,10 +2,12 @@
 import { createClient } from "@pipeline/handler-base";
 import { connectTool } from "@pipeline/handler-base/operations";
 import { ChatService, type ChatStreamChunk, type DocumentSource } from "@pipeline/messages";
+import { natsHint } from "../local/nats-server.ts";
 import { localServices } from "../local/services.ts";
 import { startStack, type Stack } from "../local/stack.ts";
 import { untilStopped } from "../local/until-stopped.ts";
-import { parse, UsageError, type Command } from "../usage.ts";
+import { sourceName } from "../output/answer.ts";
+import { parse, wrongUse, type Command } from "../usage.ts";
 
 const usage = `handlers start: the local stack and one conversation
 
@@ -36,7 +38,7 @@ export const start: Command = {
       { once: { type: "boolean" }, json: { type: "boolean" }, question: { type: "string" }, llm: { type: "string" } },
       usage,
     );
-    if (positionals.length > 0) throw new UsageError(`unexpected argument ${String(positionals[0])}\n${usage}`);
+    if (positionals.length > 0) throw wrongUse("start", `unexpected argument ${String(positionals[0])}`);
     const begun = performance.now();
     const say = (line: string) => process.stderr.write(`${line}\n`);
     await using stack = await startStack({
@@ -53,6 +55,8 @@ export const start: Command = {
     if (values.json) process.stdout.write(`${JSON.stringify(document(conversation, stack, startMs))}\n`);
     else print(conversation, stack, startMs);
     if (values.once) return cited ? 0 : 1;
+    const hint = natsHint(stack.urls.nats);
+    if (hint !== undefined) say(hint);
     say("up; Ctrl-C stops everything");
     await untilStopped(stack.broken, signal);
     return 0;
@@ -131,10 +135,7 @@ function print({ sources, model, degraded, timings }: Conversation, { urls }: St
   const out = process.stdout;
   out.write("\nSources\n");
   sources.forEach((source, index) => {
-    if (source.cited)
-      out.write(
-        `  [${index + 1}] ${source.title} › ${source.section}${source.uri === "" ? "" : `  (${source.uri})`}\n`,
-      );
+    if (source.cited) out.write(`  [${index + 1}] ${sourceName(source)}\n`);
   });
   for (const sentence of degraded) out.write(`  note: ${sentence}\n`);
   out.write(

@@ -16,7 +16,7 @@ import {
 } from "@pipeline/handler-base/operations";
 import { shown } from "../output/redact.ts";
 import { catalogueFor, connectFor, sessionOptions, sessionUsage } from "../session.ts";
-import { numberOption, parse, UsageError, type Command } from "../usage.ts";
+import { countOption, parse, UsageError, type Command } from "../usage.ts";
 
 const usage = `handlers tail: print the messages on the contract's subjects as they pass
 
@@ -42,7 +42,7 @@ export const tail: Command = {
     const bad = positionals.find((subject) => !isFilter(subject));
     if (bad !== undefined)
       throw new UsageError(`${JSON.stringify(bad)} is no subject: dots part its tokens, and * or > stand for tokens`);
-    const count = numberOption("count", values.count, Number.MAX_SAFE_INTEGER, 1, Number.MAX_SAFE_INTEGER);
+    const count = countOption("count", values.count);
     const catalogue = await catalogueFor(values);
     const uses = subjectUses(catalogue);
     await loadMessagePack();
@@ -105,18 +105,18 @@ function typeOf(message: Msg, catalogue: Catalogue, uses: readonly SubjectUse[])
 
 function line({ time, subject, type, bytes, headers: given, message, problem }: Entry): string {
   const error = given[headers.error];
+  const fields: [string, unknown][] = typeof message === "object" && message !== null ? Object.entries(message) : [];
+  const attempt = fields.some(([name]) => name === "attempt") ? undefined : given[headers.attempt];
   const parts = [
     time.slice(11, 23),
     subject,
     type === "" ? "?" : type.slice(type.lastIndexOf(".") + 1),
     `${bytes}B`,
-    ...(given[headers.attempt] === undefined ? [] : [`attempt=${given[headers.attempt]}`]),
+    ...(attempt === undefined ? [] : [`attempt=${attempt}`]),
     ...(error === undefined ? [] : [`error=${JSON.stringify(error)}`]),
     ...(problem === undefined ? [] : [`problem=${JSON.stringify(problem)}`]),
   ];
-  if (typeof message === "object" && message !== null) {
-    for (const [name, value] of Object.entries(message)) parts.push(`${name}=${JSON.stringify(value)}`);
-  }
+  for (const [name, value] of fields) parts.push(`${name}=${JSON.stringify(value)}`);
   return parts.join(" ");
 }
 

@@ -1,4 +1,5 @@
 // `handlers up`: the local stack without a conversation.
+import { natsHint } from "../local/nats-server.ts";
 import { chosenServices } from "../local/services.ts";
 import { startStack } from "../local/stack.ts";
 import { untilStopped } from "../local/until-stopped.ts";
@@ -33,6 +34,8 @@ export const up: Command = {
         if (url !== "") process.stdout.write(`${name.padEnd(14)} ${url}\n`);
       }
     }
+    const hint = natsHint(stack.urls.nats);
+    if (hint !== undefined) process.stderr.write(`${hint}\n`);
     await untilStopped(stack.broken, signal);
     return 0;
   },

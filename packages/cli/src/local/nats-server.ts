@@ -15,10 +15,18 @@ export interface LocalNats {
   readonly monitor: string;
 }
 
+const usualPort = 4222;
+
+/** Where the local server is not where commands look for it, a line that says how they find it. */
+export function natsHint(url: string): string | undefined {
+  if (process.env["NATS_URL"] || url === `nats://127.0.0.1:${usualPort}`) return undefined;
+  return `port ${usualPort} was taken: set NATS_URL=${url} for handlers in another terminal`;
+}
+
 /** Starts it on the usual ports where they are free. */
 export async function startLocalNats(parts: Parts): Promise<LocalNats> {
   const binary = await fetchArtifact("nats-server", { signal: parts.signal, progress: parts.progress });
-  const [port, websocketPort, monitorPort] = [await freePort(4222), await freePort(9222), await freePort(8222)];
+  const [port, websocketPort, monitorPort] = [await freePort(usualPort), await freePort(9222), await freePort(8222)];
   const folder = await mkdtemp(join(tmpdir(), "handlers-nats-"));
   const removal = { recursive: true, force: true, maxRetries: 5 } as const;
   const removeAtOnce = () => rmSync(folder, removal); // for a command line that is told twice to end

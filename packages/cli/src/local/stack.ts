@@ -2,7 +2,8 @@
 //
 // I1  Nothing listens outside 127.0.0.1, and nothing that runs already is touched: taken ports are avoided.
 // I2  Every part can be pointed elsewhere by its own variable, and is then not started: NATS_URL, LLM_URL, EMBEDDINGS_URL, RERANKER_URL.
-import { join } from "node:path";
+import { stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { withoutSecrets } from "@pipeline/handler-base/operations";
 import { UsageError } from "../usage.ts";
 import type { Child } from "./child.ts";
@@ -57,6 +58,7 @@ async function startParts({ services, llm }: StackOptions, parts: Parts): Promis
       "--llm names a model for the embedded inference, and LLM_URL another server; keep one of them",
     );
   }
+  if (llm !== undefined) await requireModel(llm);
   const elsewhere = process.env["NATS_URL"];
   const nats = elsewhere ? { url: elsewhere, websocket: "", monitor: "" } : await startLocalNats(parts);
   const embedded = [...pointed.values()].includes(undefined) ? await startInference(parts, llm) : undefined;
@@ -103,6 +105,15 @@ async function startParts({ services, llm }: StackOptions, parts: Parts): Promis
   };
 }
 
+/** Said before anything is started, and once. */
+async function requireModel(file: string): Promise<void> {
+  const isFile = await stat(file).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+  if (!isFile) throw new UsageError(`--llm names ${file}, which is no file`);
+}
+
 async function startInference(parts: Parts, llm: string | undefined) {
   parts.progress("starting the embedded inference");
   const child = parts.run({
@@ -112,7 +123,7 @@ async function startInference(parts: Parts, llm: string | undefined) {
       join(repository, "packages", "inference-dev", "src", "main.ts"),
       "--port",
       String(await freePort(8000)),
-      ...(llm === undefined ? [] : ["--llm", llm]),
+      ...(llm === undefined ? [] : ["--llm", resolve(llm)]),
     ],
     env: inferenceEnvironment(),
   });

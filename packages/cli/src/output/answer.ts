@@ -72,9 +72,13 @@ function jsonOf(type: DescMessage, message: Message): JsonObject {
 function sourceLines(sources: unknown): string[] {
   if (!Array.isArray(sources)) return [];
   return sources.map((source: unknown, index) => {
-    const { title, section, uri, cited } = source as Readonly<Record<string, unknown>>;
-    const name = [title, section].filter((part) => typeof part === "string" && part !== "").join(" › ");
-    const where = typeof uri === "string" && uri !== "" ? `  (${uri})` : "";
-    return `  [${index + 1}]${cited === true ? " " : " (not cited) "}${name}${where}`;
+    const given = source as Readonly<Record<string, unknown>>;
+    return `  [${index + 1}]${given["cited"] === true ? " " : " (not cited) "}${sourceName(given)}`;
   });
+}
+
+/** Title, section and address of a source, those that it has. */
+export function sourceName({ title, section, uri }: { title?: unknown; section?: unknown; uri?: unknown }): string {
+  const name = [title, section].filter((part) => typeof part === "string" && part !== "").join(" › ");
+  return typeof uri === "string" && uri !== "" ? `${name}  (${uri})` : name;
 }
